@@ -1,0 +1,18 @@
+//! Floor 4: the words on the wire between clients and services. Types and paths, no behaviour.
+//!
+//! HTTP/1.1 with JSON bodies over each service's Unix socket. Certificates travel as PEM text;
+//! times as seconds since 1970. Unknown fields are refused, so that a typing error is not silence.
+
+pub mod ca;
+pub mod directory;
+pub mod health;
+pub mod key_text;
+pub mod problem;
+pub mod vecs;
+
+pub use health::{Health, State, TokenHealth};
+pub use key_text::KeyText;
+pub use problem::{Kind, Problem};
+
+/// `GET`: every service answers with [`Health`].
+pub const HEALTH: &str = "/v1/health";

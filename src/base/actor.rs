@@ -1,0 +1,26 @@
+//! Who did it, as the journal writes it down.
+
+use std::fmt;
+
+/// The identity behind an act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A local process, known by the peer credentials of its Unix socket (`SO_PEERCRED`).
+    User {
+        /// Numeric user id.
+        uid: u32,
+        /// Login name, or the number as text where the system knows no name.
+        name: String,
+    },
+    /// A background job of the service itself, by name.
+    Job(&'static str),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { uid, name } => write!(f, "user:{name}({uid})"),
+            Self::Job(name) => write!(f, "job:{name}"),
+        }
+    }
+}

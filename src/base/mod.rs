@@ -1,0 +1,15 @@
+//! Floor 0: values that every floor above may use. No I/O happens here.
+
+pub mod actor;
+pub mod algorithm;
+pub mod clock;
+pub mod layout;
+pub mod secret;
+pub mod service;
+
+pub use actor::Actor;
+pub use algorithm::KeyAlgorithm;
+pub use clock::{Clock, SystemClock, UnixTime};
+pub use layout::Layout;
+pub use secret::Secret;
+pub use service::Service;

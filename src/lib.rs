@@ -1,0 +1,26 @@
+//! Sealwright: a signing appliance whose keys live in PKCS#11 tokens and that speaks VMCA and VECS.
+//!
+//! The floors, from the ground up; imports point down only (`tests/layers.rs`).
+
+pub mod base;
+
+pub mod store;
+pub mod x509;
+
+pub mod access;
+pub mod journal;
+
+pub mod ca;
+pub mod directory;
+pub mod vecs;
+
+pub mod api;
+pub mod config;
+
+pub mod client;
+pub mod http;
+pub mod supervise;
+
+pub mod cli;
+pub mod daemon;
+pub mod setup;
