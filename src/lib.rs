@@ -20,6 +20,7 @@ pub mod config;
 pub mod client;
 pub mod http;
 pub mod supervise;
+pub mod workshop;
 
 pub mod cli;
 pub mod daemon;

@@ -1,1 +1,18 @@
-//! (to be written)
+//! Floor 5: HTTP at the edge. With the gateway's assembly the only place where code is async.
+//!
+//! A handler does three things: it turns credentials and words into checked values, calls a room on
+//! a thread that may block, and turns the answer into words. It adds no rules of its own.
+
+pub mod ca;
+pub mod directory;
+pub mod vecs;
+
+mod blocking;
+mod peer;
+mod problem;
+mod serve;
+
+pub use blocking::on_blocking_thread;
+pub use peer::{Asking, Peer};
+pub use problem::Reject;
+pub use serve::{Shutdown, serve_unix};

@@ -1,0 +1,70 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use super::{Client, Error};
+use crate::api::{Kind, Problem};
+
+/// Answers one connection with these octets and returns what was asked.
+fn answering(answer: String) -> (tempfile::TempDir, Client, std::thread::JoinHandle<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    });
+    let client = Client::new(&socket, Duration::from_secs(20));
+    (folder, client, server)
+}
+
+fn response(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-type: application/json\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn an_answer_is_decoded_and_the_request_is_well_formed() {
+    let (_folder, client, server) = answering(response("200 OK", "[\"a\",\"b\"]"));
+    let names: Vec<String> = client.post("/v1/x", &serde_json::json!({"n": 1})).unwrap();
+    assert_eq!(names, ["a", "b"]);
+    let asked = server.join().unwrap();
+    assert!(asked.starts_with("POST /v1/x HTTP/1.1\r\n"), "{asked}");
+}
+
+#[test]
+fn a_refusal_keeps_its_code() {
+    let problem = Problem {
+        kind: Kind::Invalid,
+        code: 70012,
+        detail: "no".to_owned(),
+    };
+    let body = serde_json::to_string(&problem).unwrap();
+    let (_folder, client, _server) = answering(response("422 Unprocessable Entity", &body));
+    match client.get::<()>("/v1/x") {
+        Err(Error::Refused(found)) => assert_eq!(found, problem),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_in_foreign_words_is_no_success() {
+    let (_folder, client, _server) = answering(response("502 Bad Gateway", "<html>"));
+    assert!(matches!(client.get::<()>("/v1/x"), Err(Error::Protocol(_))));
+}
+
+#[test]
+fn a_missing_socket_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(&folder.path().join("gone"), Duration::from_secs(5));
+    let error = client.get::<()>("/v1/x").unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }));
+    assert!(error.to_string().contains("gone"), "{error}");
+}

@@ -1,0 +1,25 @@
+//! The step from async handlers to synchronous rooms.
+
+use super::Reject;
+use crate::api::{Kind, Problem};
+
+/// Runs a room's work where it may block, and turns its refusal into words.
+///
+/// # Errors
+/// The work's own problem; an internal one if the work panicked.
+pub async fn on_blocking_thread<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Reject>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|refusal| Reject(refusal.into())),
+        Err(_) => Err(Reject(Problem {
+            kind: Kind::Internal,
+            code: 70101,
+            detail: "the service failed by a fault of its own; see its log".to_owned(),
+        })),
+    }
+}

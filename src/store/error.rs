@@ -1,0 +1,56 @@
+//! What can go wrong with a database, by what the caller does next.
+
+/// A storage failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The row contradicts one that exists (unique or foreign key).
+    #[error("the database refuses a duplicate or dangling row")]
+    Conflict(#[source] rusqlite::Error),
+    /// No room is left: nothing was written.
+    #[error(
+        "the disk is full: nothing was changed; free space where the databases live and try again"
+    )]
+    Full(#[source] rusqlite::Error),
+    /// The database cannot be used now.
+    #[error("the database cannot be used: {what}")]
+    Unavailable {
+        /// What was being done.
+        what: String,
+        /// The engine's reason.
+        #[source]
+        cause: Option<rusqlite::Error>,
+    },
+    /// A later version of this program has written the file.
+    #[error(
+        "the database has schema version {found}, this program knows {known}: start the version that wrote it"
+    )]
+    Newer {
+        /// Version in the file.
+        found: i64,
+        /// Version this program knows.
+        known: i64,
+    },
+    /// A row does not hold what its reader expects: a fault of ours or a damaged file.
+    #[error("unexpected content in the database: {0}")]
+    Content(String),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(cause: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match cause.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation) => Self::Conflict(cause),
+            Some(ErrorCode::DiskFull) => Self::Full(cause),
+            _ => Self::Unavailable {
+                what: "a statement failed".to_owned(),
+                cause: Some(cause),
+            },
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
