@@ -104,7 +104,7 @@ impl FromStr for TokenUri {
             return refuse("does not start with pkcs11: write for example pkcs11:token=my-label");
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        for attribute in query.split('&').filter(|attribute| !attribute.is_empty()) {
+        if let Some(attribute) = query.split('&').find(|attribute| !attribute.is_empty()) {
             match attribute
                 .split_once('=')
                 .map_or(attribute, |(name, _)| name)

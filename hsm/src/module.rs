@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::slot::{Slot, TokenInfo};
 
 use crate::Error;
 use crate::error::{Answer, Fault};
@@ -54,6 +55,7 @@ pub(crate) struct Running {
     pub(crate) context: Pkcs11,
     generation: u64,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    told: Mutex<HashMap<u64, TokenInfo>>,
     admission: Mutex<()>,
 }
 
@@ -105,6 +107,32 @@ impl Running {
             .extract_if(|_, connection| connection.identity().serial == serial)
             .collect();
         drop(forgotten);
+    }
+
+    /// Every initialised token, with the slot that it is in.
+    ///
+    /// SoftHSM on a read-only folder stops telling what a token is once it is logged in (it fails to write its flags,
+    /// and then distrusts its own copy of them), so what a slot told before in this generation stays known.
+    pub(crate) fn tokens(&self) -> Result<Vec<(Slot, TokenInfo)>, Failure> {
+        let mut told = lock(&self.told);
+        let mut tokens = Vec::new();
+        for slot in self.context.get_slots_with_token()? {
+            match self.context.get_token_info(slot) {
+                Ok(info) => {
+                    told.insert(slot.id(), info);
+                }
+                // Another token's fault is not ours; ours is reported as absent if it never told anything.
+                Err(error) => {
+                    tracing::debug!(slot = slot.id(), error = %Answer::from(error), "a slot does not tell its token");
+                }
+            }
+            if let Some(info) = told.get(&slot.id())
+                && info.token_initialized()
+            {
+                tokens.push((slot, info.clone()));
+            }
+        }
+        Ok(tokens)
     }
 
     /// The one guard around logins and key generation: SoftHSM 2.6.1 has races in both.
@@ -181,6 +209,7 @@ impl Module {
             context,
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             connections: Mutex::default(),
+            told: Mutex::default(),
             admission: Mutex::default(),
         });
         Ok(())

@@ -75,15 +75,15 @@ fn initialise(
     };
     let so_pin = AuthPin::from(so_pin.expose_secret());
     {
-        let context = context(state)?;
-        if !matches!(find(context, &uri), Err(Failure::Missing(_))) {
+        let running = running(state)?;
+        if !matches!(find(running, &uri), Err(Failure::Missing(_))) {
             return Err(Failure::Final(Error::Refused(
                 format!("a token with the label \"{label}\" exists already: use it, or choose another label").into(),
             )));
         }
         let mut empty = None;
-        for slot in context.get_slots_with_token()? {
-            if !context.get_token_info(slot)?.token_initialized() {
+        for slot in running.context.get_slots_with_token()? {
+            if !running.context.get_token_info(slot)?.token_initialized() {
                 empty = Some(slot);
                 break;
             }
@@ -95,26 +95,25 @@ fn initialise(
                     .into(),
             )));
         };
-        context.init_token(slot, &so_pin, label)?;
+        running.context.init_token(slot, &so_pin, label)?;
     }
     // Slot numbers change when a token is initialised, so it is looked up again by its label.
     module.restart(state)?;
-    let context = context(state)?;
-    let (slot, info) = find(context, &uri)?;
-    let session = open(context, slot, Access::ReadWrite)?;
+    let running = running(state)?;
+    let (slot, info) = find(running, &uri)?;
+    let session = open(&running.context, slot, Access::ReadWrite)?;
     session.login(UserType::So, Some(&so_pin))?;
     session.init_pin(&AuthPin::from(user_pin.expose_secret()))?;
     session.logout()?;
     Ok(identity_of(&info))
 }
 
-fn context(state: &Option<Running>) -> Result<&cryptoki::context::Pkcs11, Failure> {
-    match state {
-        Some(running) => Ok(&running.context),
-        None => Err(Failure::Final(Error::Unavailable(
+fn running(state: &Option<Running>) -> Result<&Running, Failure> {
+    state.as_ref().ok_or_else(|| {
+        Failure::Final(Error::Unavailable(
             "the PKCS#11 module did not start: check its installation".into(),
-        ))),
-    }
+        ))
+    })
 }
 
 fn report(act: &str, failure: Failure) -> Error {

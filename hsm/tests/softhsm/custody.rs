@@ -130,7 +130,9 @@ scenario! {
         ] {
             let pkcs8 = world.path(&format!("{number}.der"));
             let [kind, option] = options;
-            assert!(openssl(&["genpkey", "-algorithm", kind, "-pkeyopt", option, "-outform", "DER", "-out", text(&pkcs8)]));
+            let made = world.path("made.pem");
+            assert!(openssl(&["genpkey", "-algorithm", kind, "-pkeyopt", option, "-out", text(&made)]));
+            assert!(openssl(&["pkcs8", "-topk8", "-nocrypt", "-in", text(&made), "-outform", "DER", "-out", text(&pkcs8)]));
             let spki = world.path(&format!("{number}.spki"));
             assert!(openssl(&["pkey", "-inform", "DER", "-in", text(&pkcs8), "-pubout", "-outform", "DER", "-out", text(&spki)]));
 

@@ -180,7 +180,7 @@ scenario! {
             (3, Attribute::Modifiable(true), "CKA_MODIFIABLE"),
             (4, Attribute::Copyable(true), "CKA_COPYABLE"),
             (5, Attribute::Derive(true), "CKA_DERIVE"),
-            (6, Attribute::AllowedMechanisms(vec![]), "CKA_ALLOWED_MECHANISMS"),
+            (6, Attribute::AllowedMechanisms(vec![MechanismType::ECDSA, MechanismType::ECDSA_SHA1]), "CKA_ALLOWED_MECHANISMS"),
         ] {
             let id = KeyId([number; 32]);
             bare_pair(world, id, &[change]);
