@@ -23,7 +23,7 @@ use crate::module::{Module, ModuleUse, Running};
 use crate::public_key::{PublicKey, spki_from_token};
 use crate::recovery::{Decision, Failure, Operation, decide};
 use crate::role::{Origin, Role};
-use crate::sessions::{Access, open};
+use crate::sessions::{Access, open, random};
 use crate::signing::{only, sign_and_verify};
 use crate::token::{Serving, find, identity_of};
 use crate::{
@@ -262,8 +262,7 @@ impl Workshop {
         let Some((public_key, public)) = proven else {
             return Err(distrust(id, "its public key does not read as one"));
         };
-        let mut challenge = [0; 32];
-        serving.session.generate_random_slice(&mut challenge)?;
+        let challenge: [u8; 32] = random(serving.session)?;
         if sign_and_verify(serving.session, key, &public, &challenge)?.is_none() {
             return Err(distrust(id, "its signature does not verify"));
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cryptoki::context::Pkcs11;
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
+use zeroize::Zeroizing;
 
 use crate::TokenIdentity;
 use crate::module::lock;
@@ -90,4 +91,23 @@ pub(crate) fn open(context: &Pkcs11, slot: Slot, access: Access) -> Result<Sessi
         Access::ReadOnly => context.open_ro_session(slot)?,
         Access::ReadWrite => context.open_rw_session(slot)?,
     })
+}
+
+/// Random octets of the token (`C_GenerateRandom`).
+///
+/// Not by `generate_random_slice`, which writes through a pointer taken from a shared borrow.
+pub(crate) fn random<const N: usize>(session: &Session) -> Result<[u8; N], Failure> {
+    let mut octets = [0; N];
+    random_into(session, &mut octets)?;
+    Ok(octets)
+}
+
+/// Fills `octets` like [`random`].
+pub(crate) fn random_into(session: &Session, octets: &mut [u8]) -> Result<(), Failure> {
+    // A chunk at a time, because some tokens bound what one call gives.
+    for chunk in octets.chunks_mut(256) {
+        let drawn = Zeroizing::new(session.generate_random_vec(chunk.len() as u32)?);
+        chunk.copy_from_slice(&drawn);
+    }
+    Ok(())
 }

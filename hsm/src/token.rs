@@ -12,7 +12,7 @@ use cryptoki::types::AuthPin;
 use crate::error::{Answer, Fault};
 use crate::module::{Module, ModuleUse, Running, Stopped, lock};
 use crate::recovery::{Budget, Decision, Failure, Operation, decide};
-use crate::sessions::{Access, Connection, open};
+use crate::sessions::{Access, Connection, open, random_into};
 use crate::{
     Error, KeyId, KeyReference, Pin, SigningKey, TokenConfig, TokenIdentity, TokenUri, WrappingKey,
 };
@@ -84,7 +84,7 @@ impl Token {
     /// Fills `octets` from the token's random number generator (`C_GenerateRandom`).
     pub fn random(&self, octets: &mut [u8]) -> Result<(), Error> {
         self.operate(Operation::Connect, |serving| {
-            Ok(serving.session.generate_random_slice(octets)?)
+            random_into(serving.session, octets)
         })
     }
 
@@ -108,7 +108,7 @@ impl Token {
                     Pkcs11Error::Pkcs11(RvError::UserNotLoggedIn, Function::GetSessionInfo);
                 return Err(logged_out.into());
             }
-            serving.session.generate_random_slice(&mut [0; 1])?;
+            random_into(serving.session, &mut [0; 1])?;
             let known = serving.connection.identity();
             let (context, slot) = (&serving.running.context, serving.connection.slot());
             match context.get_token_info(slot) {

@@ -16,6 +16,7 @@ use crate::module::lock;
 use crate::recovery::{Failure, Operation};
 use crate::role::Role;
 use crate::sealed::{IV, Sealed, TAG};
+use crate::sessions::random;
 use crate::signing::only;
 use crate::token::Serving;
 use crate::{Error, KeyId, Token};
@@ -140,8 +141,7 @@ pub(crate) fn seal_in_token(
     secret: &[u8],
 ) -> Result<Option<Vec<u8>>, Failure> {
     // A new vector in each attempt: one that the token may have used already is never used again.
-    let mut iv = [0; IV];
-    session.generate_random_slice(&mut iv)?;
+    let mut iv: [u8; IV] = random(session)?;
     let parameters = GcmParams::new(&mut iv, context, TAG_BITS.into())?;
     let ciphertext = session.encrypt(&Mechanism::AesGcm(parameters), key, secret)?;
     if ciphertext.len() != secret.len() + TAG || iv == [0; IV] {

@@ -9,6 +9,7 @@ use super::distrust;
 use crate::recovery::Failure;
 use crate::role::{Role, read};
 use crate::sealed::Sealed;
+use crate::sessions::random;
 use crate::token::Serving;
 use crate::wrapping::{open_in_token, seal_in_token};
 use crate::{Algorithm, KeyId};
@@ -48,8 +49,7 @@ pub(super) fn stays_inside(
 /// Seals and opens a challenge, and sees that another context does not open it.
 pub(super) fn sealing(serving: &Serving<'_>, key: ObjectHandle, id: KeyId) -> Result<(), Failure> {
     let session = serving.session;
-    let mut challenge = [0; 32];
-    session.generate_random_slice(&mut challenge)?;
+    let challenge: [u8; 32] = random(session)?;
     let sealed = seal_in_token(session, key, id, b"one context", &challenge)?;
     let again = seal_in_token(session, key, id, b"one context", &challenge)?;
     let (Some(sealed), Some(again)) = (sealed, again) else {

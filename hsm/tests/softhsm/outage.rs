@@ -49,7 +49,7 @@ fn moved_away_and_back(world: &World, what: impl Fn() -> std::path::PathBuf) {
         let alive = || signers.iter().all(|signer| !signer.is_finished());
         for _ in 0..3 {
             let place = what();
-            let elsewhere = place.parent().unwrap().parent().unwrap().join("elsewhere");
+            let elsewhere = world.path("elsewhere");
             let before = failed.load(SeqCst);
             std::fs::rename(&place, &elsewhere).unwrap();
             until(|| failed.load(SeqCst) > before + 2 || !alive());
@@ -66,6 +66,12 @@ fn moved_away_and_back(world: &World, what: impl Fn() -> std::path::PathBuf) {
 scenario! {
     fn a_token_folder_moved_away_and_back_never_signs_with_another_key(world) {
         moved_away_and_back(world, || world.token_folder());
+    }
+}
+
+scenario! {
+    fn the_folder_of_all_tokens_moved_away_and_back_never_signs_with_another_key(world) {
+        moved_away_and_back(world, || world.path("tokens"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! In service the token's folder is read-only for the process, as the services arrange it with Landlock.
 
 use hsm::provision::Workshop;
-use hsm::{Algorithm, Error};
+use hsm::{Algorithm, Error, Health};
 use landlock::{
     ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus,
@@ -78,6 +78,13 @@ scenario! {
                 token.random(&mut [0; 16]).unwrap();
                 token.reload().unwrap();
                 key.sign(b"message").unwrap();
+                // A second user of the same token, who comes when it is logged in already.
+                let second = world.token("ca").signing_key(world.stored("issuer"));
+                for _ in 0..3 {
+                    second.sign(b"message").unwrap();
+                    key.sign(b"message").unwrap();
+                }
+                assert!(matches!(token.health(), Health::Serving(_)));
             }
             "create" => {
                 become_read_only(world);
@@ -87,14 +94,12 @@ scenario! {
                 assert!(workshop.generate_wrapping_key("wrapping").is_err());
             }
             "wrong PIN" => {
-                let right = std::fs::read_to_string(world.path("ca.pin")).unwrap();
                 world.write_pin("ca", "not the PIN", 0o600);
                 become_read_only(world);
                 let token = world.token("ca");
                 for _ in 0..3 {
                     assert!(matches!(token.check(), Err(Error::Locked(_))));
                 }
-                drop(right);
             }
             other => panic!("no step {other}"),
         }
