@@ -1,9 +1,9 @@
 //! Entries: what a new one may be, and what can be done with those that are there.
 
+use super::Error;
 use super::names::{Alias, hex};
 use super::records::{self, NewRow};
 use super::stores::OpenStore;
-use super::{Error, envelope::Sealed};
 use crate::base::Secret;
 use crate::journal::Outcome;
 use crate::store;
@@ -37,15 +37,10 @@ impl EntryKind {
     }
 
     pub(super) fn from_number(number: i64) -> Result<Self, store::Error> {
-        [
-            Self::PrivateKey,
-            Self::SecretKey,
-            Self::TrustedCert,
-            Self::Crl,
-        ]
-        .into_iter()
-        .find(|kind| kind.number() == number)
-        .ok_or_else(|| store::Error::Content("an unknown kind of entry".to_owned()))
+        [Self::PrivateKey, Self::SecretKey, Self::TrustedCert, Self::Crl]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+            .ok_or_else(|| store::Error::Content("an unknown kind of entry".to_owned()))
     }
 
     /// The label that `vecs-cli` prints.
@@ -132,16 +127,18 @@ impl NewEntry {
         })
     }
 
+    /// What the entry will be.
+    pub const fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
     fn pem(&self) -> String {
         self.certificates.iter().map(Certificate::to_pem).collect()
     }
 
     fn details(&self) -> serde_json::Value {
-        let certificates: Vec<String> = self
-            .certificates
-            .iter()
-            .map(|certificate| hex(&certificate.sha256()))
-            .collect();
+        let certificates: Vec<String> =
+            self.certificates.iter().map(|certificate| hex(&certificate.sha256())).collect();
         serde_json::json!({
             "kind": self.kind.label(),
             "certificates": certificates,
@@ -159,19 +156,16 @@ fn key_of(key: &Secret, certificate: &Certificate) -> Result<Secret, Error> {
     Ok(key.to_pkcs8_pem())
 }
 
-/// A private key where the text is one; any other text that does not pretend to be PEM as it is.
+/// A private key where the text is PEM, any other text as it is. A damaged or encrypted key is not
+/// stored as if it were a password.
 fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
-    match PrivateKey::from_pem(text) {
-        Ok(key) => return Ok(key.to_pkcs8_pem()),
-        // A damaged or encrypted key is not stored as if it were a password.
-        Err(x509::Error::NoPem(_)) if !mentions_pem(text) => {}
-        Err(refusal) => return Err(Error::Material(refusal)),
+    if mentions_pem(text) {
+        let key = PrivateKey::from_pem(text).map_err(Error::Material)?;
+        return Ok(key.to_pkcs8_pem());
     }
     let octets = text.expose_secret();
     if octets.is_empty() {
-        return Err(Error::Invalid(
-            "the secret is empty; give a file that holds one".to_owned(),
-        ));
+        return Err(Error::Invalid("the secret is empty; give a file that holds one".to_owned()));
     }
     if octets.len() > LARGEST_SECRET {
         return Err(Error::Invalid(format!(
@@ -184,9 +178,7 @@ fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
 
 fn mentions_pem(text: &Secret) -> bool {
     const BEGIN: &[u8] = b"-----BEGIN";
-    text.expose_secret()
-        .windows(BEGIN.len())
-        .any(|window| window == BEGIN)
+    text.expose_secret().windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 /// A store whose entries and certificates may be read.
@@ -226,21 +218,26 @@ impl WritableStore<'_> {
     pub fn create(&self, new: NewEntry) -> Result<Alias, Error> {
         let (vecs, store) = (self.0.vecs, self.0.id);
         // Asked before the token works for nothing, and again where it counts.
-        if vecs
-            .store
-            .read(|tx| records::entry(tx, store, &new.alias))?
-            .is_some()
-        {
+        if vecs.store.read(|tx| records::entry(tx, store, &new.alias))?.is_some() {
             return Err(taken(&self.0.name.to_string(), &new.alias));
         }
-        let sealed: Option<Sealed> = match &new.secret {
-            Some(secret) => Some(vecs.envelope.seal(&vecs.store, store, &new.alias, secret)?),
+        let name = self.0.name.to_string();
+        let note = self.0.note("entry.create", format!("{name}/{}", new.alias));
+        let sealed = match new
+            .secret
+            .as_ref()
+            .map(|secret| vecs.envelope.seal(&vecs.store, store, &new.alias, secret))
+        {
             None => None,
+            Some(Ok(sealed)) => Some(sealed),
+            Some(Err(failure)) => {
+                note.record(vecs, Outcome::Failed)?;
+                return Err(failure);
+            }
         };
         let (pem, details) = (new.pem(), new.details());
         let NewEntry { alias, kind, .. } = new;
-        let (gone, name) = (self.0.gone(), self.0.name.to_string());
-        let note = self.0.note("entry.create", format!("{name}/{alias}"));
+        let gone = self.0.gone();
         vecs.store.write(move |tx| {
             if records::store_by_id(tx, store)?.is_none() {
                 return Err(gone);
@@ -268,9 +265,7 @@ impl WritableStore<'_> {
     /// Deletes an entry and returns whether there was one: the original reports success for both.
     pub fn delete(&self, alias: &Alias) -> Result<bool, Error> {
         let (store, alias) = (self.0.id, alias.clone());
-        let note = self
-            .0
-            .note("entry.delete", format!("{}/{alias}", self.0.name));
+        let note = self.0.note("entry.delete", format!("{}/{alias}", self.0.name));
         self.0.vecs.store.write(move |tx| {
             let existed = records::delete_entry(tx, store, &alias)?;
             note.append(tx, Outcome::Done, serde_json::json!({"existed": existed}))?;
@@ -309,14 +304,9 @@ impl ReadableKey<'_> {
                 entry.kind.label()
             ))
         })?;
-        let note = self.store.note(
-            "entry.read-key",
-            format!("{}/{}", self.store.name, entry.alias),
-        );
-        match vecs
-            .envelope
-            .open(&vecs.store, store, &entry.alias, &sealed)
-        {
+        let note =
+            self.store.note("entry.read-key", format!("{}/{}", self.store.name, entry.alias));
+        match vecs.envelope.open(&vecs.store, store, &entry.alias, &sealed) {
             Ok(secret) => {
                 note.record(vecs, Outcome::Done)?;
                 Ok(secret)

@@ -66,11 +66,7 @@ impl Vecs {
         service_uid: u32,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
-        let vecs = Self {
-            envelope: Envelope::new(token, wrapping_key),
-            store,
-            clock,
-        };
+        let vecs = Self { envelope: Envelope::new(token, wrapping_key), store, clock };
         vecs.make_default_stores(service_uid)?;
         match vecs.envelope.prove(&vecs.store) {
             Err(failure @ Error::Store(_)) => return Err(failure),
@@ -82,13 +78,10 @@ impl Vecs {
 
     /// Asks the token, now, whether it answers with the right wrapping key.
     pub fn standing(&self) -> Standing {
+        let fault = self.envelope.prove(&self.store).err();
         Standing {
-            token_fault: self
-                .envelope
-                .prove(&self.store)
-                .err()
-                .map(|fault| fault.sentence()),
             token: self.envelope.identity(),
+            token_fault: fault.map(|fault| fault.sentence()),
         }
     }
 }
