@@ -26,7 +26,8 @@ pub(super) const EXAMPLES: &str = "\
 A certificate for a machine:
   cp /etc/sealwright/certool.cfg machine1.cfg     then set Hostname in it
   certool --genkey --privkey=machine1.priv --pubkey=machine1.pub
-  certool --gencert --privkey=machine1.priv --cert=machine1.crt --Name=machine1 --config=machine1.cfg
+  certool --gencert --privkey=machine1.priv --cert=machine1.crt \\
+      --Name=machine1 --config=machine1.cfg
   certool --viewcert --cert=machine1.crt
 
 VMCA below an enterprise CA:
@@ -49,7 +50,7 @@ pub(super) fn text(command: &Command, section: &str) -> String {
         "functions" => HEADINGS.functions,
         "config" => HEADINGS.config,
         "files" => HEADINGS.files,
-        _ => return command.clone().render_long_help().to_string(),
+        _ => return command.clone().render_help().to_string(),
     };
     let mut command =
         command
@@ -59,5 +60,5 @@ pub(super) fn text(command: &Command, section: &str) -> String {
                 Some(its) if its == heading => arg,
                 _ => arg.hide(true),
             });
-    command.render_long_help().to_string()
+    command.render_help().to_string()
 }

@@ -69,7 +69,13 @@ fn is_here(host: &str, socket: &Path) -> bool {
 fn failed(error: &Error) -> Failure {
     match error {
         Error::Refused(problem) => Failure::new(problem.code, problem.detail.clone()),
-        Error::Unreachable { .. } => Failure::new(codes::RPC_CONNECT_REJECTED, with_causes(error)),
+        Error::Unreachable { socket, cause } => Failure::new(
+            codes::RPC_CONNECT_REJECTED,
+            format!(
+                "VMCA does not answer on {} ({cause}); look with 'service-control --status' and start it with 'service-control --start vmcad'",
+                socket.display()
+            ),
+        ),
         Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, with_causes(error)),
     }
 }

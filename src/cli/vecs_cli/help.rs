@@ -11,7 +11,8 @@ const ABOUT: &str = "Manages the certificate stores of this machine (VECS)";
 const EXAMPLES: &str = "\
 Replace the certificate of this machine:
   vecs-cli entry delete --store MACHINE_SSL_CERT --alias __MACHINE_CERT -y
-  vecs-cli entry create --store MACHINE_SSL_CERT --alias __MACHINE_CERT --cert machine1.crt --key machine1.priv
+  vecs-cli entry create --store MACHINE_SSL_CERT --alias __MACHINE_CERT \\
+      --cert machine1.crt --key machine1.priv
   service-control --restart gateway
 
 See what is there:

@@ -49,11 +49,11 @@ impl Vecs {
 fn failed(error: &Error) -> Failure {
     match error {
         Error::Refused(problem) => Failure::new(problem.code, problem.detail.clone()),
-        Error::Unreachable { .. } => Failure::new(
+        Error::Unreachable { socket, cause } => Failure::new(
             codes::SERVICE_NOT_ACTIVE,
             format!(
-                "VECS does not answer; start it with 'service-control --start vmafdd' ({})",
-                with_causes(error)
+                "VECS does not answer on {} ({cause}); look with 'service-control --status' and start it with 'service-control --start vmafdd'",
+                socket.display()
             ),
         ),
         Error::Protocol(_) => Failure::new(codes::VECS_UNKNOWN_ERROR, with_causes(error)),
