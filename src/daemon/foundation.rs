@@ -51,6 +51,8 @@ pub(crate) fn run(
         .map_err(Failure::from)
         .and_then(|()| prepare(service, arguments, environment))
         .and_then(body);
+    // A module that is still in use may crash in its exit handlers; SoftHSM does.
+    hsm::shut_down();
     match ended {
         Ok(()) => {
             tracing::info!("{service} has stopped");

@@ -131,10 +131,9 @@ fn parse(root: &TrustedRoot) -> Result<PublishedRoot, x509::Error> {
     let certificate = match (certificates.pop(), certificates.is_empty()) {
         (Some(certificate), true) => certificate,
         _ => {
-            return Err(x509::Error::Malformed(format!(
-                "vmdird gave not exactly one certificate for {}",
-                root.id
-            )));
+            return Err(x509::Error::Malformed(
+                format!("vmdird gave not exactly one certificate for {}", root.id).into(),
+            ));
         }
     };
     let crl = root.crl.as_deref().map(Crl::from_pem).transpose()?;

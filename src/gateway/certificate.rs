@@ -48,7 +48,7 @@ pub(super) fn fetch(vecs: &Client) -> Result<Identity, Error> {
     let chain = x509::certificates_from_pem(stored.pem.as_bytes())?;
     let leaf = chain
         .first()
-        .ok_or_else(|| x509::Error::NoPem("there is no certificate".to_owned()))?;
+        .ok_or_else(|| x509::Error::NoPem("there is no certificate".into()))?;
     let stored: EntryKey = vecs.post(&entry_key(STORE, ALIAS), &serde_json::json!({}))?;
     let pem = Secret::new(stored.key.expose_secret().as_bytes().to_vec());
     drop(stored);
