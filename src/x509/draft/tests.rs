@@ -671,7 +671,8 @@ fn a_difference_anywhere_is_refused_by_the_comparison() {
         let changed = Draft::from_parts(tbs, draft.signature_algorithm().to_vec());
         assert!(
             leaf::compare_with(&changed, &template, &ca).is_err(),
-            "octet {position}"
+            "octet {position} {:x?}",
+            &draft.tbs()[position.saturating_sub(12)..(position + 6).min(draft.tbs().len())]
         );
     }
     for position in 0..draft.signature_algorithm().len() {
@@ -680,7 +681,8 @@ fn a_difference_anywhere_is_refused_by_the_comparison() {
         let changed = Draft::from_parts(draft.tbs().to_vec(), algorithm);
         assert!(
             leaf::compare_with(&changed, &template, &ca).is_err(),
-            "octet {position}"
+            "octet {position} {:x?}",
+            &draft.tbs()[position.saturating_sub(12)..(position + 6).min(draft.tbs().len())]
         );
     }
 }
