@@ -193,3 +193,159 @@ impl RequestedExtensions {
         Ok(requested)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::Csr;
+    use crate::base::KeyAlgorithm;
+    use crate::x509::judge::Folder;
+    use crate::x509::{Error, PrivateKey, asn1, oid, pem, signature, signed};
+
+    /// A request whose parts are given as they are, rightly signed.
+    fn signed(subject: &[u8], attributes: &[&[u8]]) -> Result<Csr, Error> {
+        let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+        let info = asn1::sequence(&[
+            &[0x02, 0x01, 0x00],
+            subject,
+            key.public_key().as_der(),
+            &asn1::encode(0xa0, attributes),
+        ]);
+        let algorithm = signature::identifier_for(KeyAlgorithm::P256);
+        let der = signed::assemble(&info, &algorithm, &key.sign(&info).unwrap());
+        Csr::from_pem(&pem::encode("CERTIFICATE REQUEST", &der))
+    }
+
+    fn extension(kind: der::oid::ObjectIdentifier, value: &[u8]) -> Vec<u8> {
+        asn1::sequence(&[
+            &asn1::object_identifier(&kind),
+            &asn1::encode(asn1::OCTET_STRING, &[value]),
+        ])
+    }
+
+    fn request_of(extensions: &[&[u8]]) -> Vec<u8> {
+        asn1::sequence(&[
+            &asn1::object_identifier(&oid::EXTENSION_REQUEST),
+            &asn1::encode(asn1::SET, &[&asn1::sequence(extensions)]),
+        ])
+    }
+
+    fn names(names: &[(u8, &[u8])]) -> Vec<u8> {
+        let names: Vec<Vec<u8>> = names
+            .iter()
+            .map(|(tag, name)| asn1::encode(*tag, &[name]))
+            .collect();
+        let parts: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        extension(oid::SUBJECT_ALT_NAME, &asn1::sequence(&parts))
+    }
+
+    #[test]
+    fn every_accepted_combination_of_key_and_digest() {
+        let folder = Folder::new();
+        for key in [
+            &["rsa:2048"][..],
+            &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        ] {
+            for digest in ["-sha256", "-sha384", "-sha512"] {
+                let mut arguments = vec![
+                    "req", "-new", "-nodes", "-keyout", "k", "-out", "r", "-subj", "/CN=x", digest,
+                    "-newkey",
+                ];
+                arguments.extend(key);
+                folder.openssl(&arguments);
+                let csr = Csr::from_pem(&folder.read("r")).unwrap();
+                assert_eq!(csr.subject().common_names(), ["x"]);
+            }
+        }
+    }
+
+    #[test]
+    fn extensions_asked_for_twice_are_refused() {
+        let usage = extension(oid::KEY_USAGE, &[0x03, 0x02, 0x05, 0xa0]);
+        let policies = extension(oid::CERTIFICATE_POLICIES, &[0x30, 0x00]);
+        signed(&[0x30, 0x00], &[&request_of(&[&usage, &policies])]).unwrap();
+        for attributes in [
+            &[request_of(&[&usage, &usage]).as_slice()][..],
+            &[&request_of(&[&usage]), &request_of(&[&policies])],
+        ] {
+            let error = signed(&[0x30, 0x00], attributes).unwrap_err();
+            assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
+            assert!(error.to_string().contains("twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn embedded_nul_characters_are_refused_everywhere() {
+        let subject = asn1::sequence(&[&asn1::encode(
+            asn1::SET,
+            &[&asn1::sequence(&[
+                &asn1::object_identifier(&oid::COMMON_NAME),
+                &asn1::encode(asn1::UTF8_STRING, &[b"good.example\0.evil.example"]),
+            ])],
+        )]);
+        let mut errors = vec![signed(&subject, &[]).unwrap_err()];
+        for tag in [0x81, 0x82, 0x86] {
+            let name = names(&[(tag, b"good\0.evil")]);
+            errors.push(signed(&[0x30, 0x00], &[&request_of(&[&name])]).unwrap_err());
+        }
+        for error in errors {
+            assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
+            assert!(error.to_string().contains("NUL"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_certified_and_names_of_other_kinds() {
+        let bad = names(&[(0x82, b"under_score.example")]);
+        let error = signed(&[0x30, 0x00], &[&request_of(&[&bad])]).unwrap_err();
+        assert!(matches!(&error, Error::Field(_)), "{error:?}");
+        let bad = names(&[(0x87, &[1, 2, 3])]);
+        let error = signed(&[0x30, 0x00], &[&request_of(&[&bad])]).unwrap_err();
+        assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
+        let mixed = names(&[
+            (0x88, &[0x2a, 0x03]),
+            (0x82, b"*.example.com"),
+            (0x87, &[0; 16]),
+        ]);
+        let csr = signed(&[0x30, 0x00], &[&request_of(&[&mixed])]).unwrap();
+        let requested = csr.requested();
+        assert_eq!(requested.unsupported_names, ["registeredID"]);
+        assert!(requested.alternative_names.has_wildcard());
+        assert_eq!(requested.alternative_names.ip.len(), 1);
+    }
+
+    #[test]
+    fn files_that_are_no_requests_are_named() {
+        let folder = Folder::new();
+        folder.openssl(&[
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k", "-out", "c", "-subj",
+            "/CN=x",
+        ]);
+        for (file, wanted) in [
+            ("k", "this is a private key"),
+            ("c", "this is a certificate, not a certificate request"),
+        ] {
+            let error = Csr::from_pem(&folder.read(file)).unwrap_err();
+            assert!(matches!(&error, Error::NoPem(_)), "{error:?}");
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+        let huge = "x".repeat(64 * 1024 + 1);
+        assert!(matches!(Csr::from_pem(&huge), Err(Error::Malformed(_))));
+        let swapped = folder
+            .read("c")
+            .replace("CERTIFICATE", "CERTIFICATE REQUEST");
+        assert!(matches!(Csr::from_pem(&swapped), Err(Error::Malformed(_))));
+    }
+
+    #[test]
+    fn the_older_extension_request_of_microsoft_is_read() {
+        let name = names(&[(0x82, b"a.example")]);
+        let attribute = asn1::sequence(&[
+            &asn1::object_identifier(&oid::MICROSOFT_EXTENSION_REQUEST),
+            &asn1::encode(asn1::SET, &[&asn1::sequence(&[&name])]),
+        ]);
+        let csr = signed(&[0x30, 0x00], &[&attribute]).unwrap();
+        assert_eq!(csr.requested().alternative_names.dns, ["a.example"]);
+    }
+}

@@ -164,9 +164,9 @@ impl<'a> Info<'a> {
 
     fn rsa_algorithm(&self) -> Result<KeyAlgorithm, Error> {
         // RFC 3279, 2.3.1: the parameters must be NULL.
-        if !self
+        if self
             .parameters
-            .is_some_and(|parameters| parameters.raw == [0x05, 0x00])
+            .is_none_or(|parameters| parameters.raw != [0x05, 0x00])
         {
             return Err(Error::Malformed(
                 "the RSA public key has unusual parameters; make the request again with another tool".into(),

@@ -265,12 +265,16 @@ fn one_extension(found: &Extension, expected: &Expected<'_>) -> Result<(), Error
     }
 }
 
-fn decoded<T: for<'d> Decode<'d, Error = der::Error>>(
+/// Decodes the value, and encodes it again: a form with the same meaning that is not DER differs.
+fn decoded<T: Encode + for<'d> Decode<'d, Error = der::Error>>(
     found: &Extension,
     kind: &str,
 ) -> Result<T, Error> {
     same("extension", found.extn_id.to_string().as_str(), kind)?;
-    T::from_der(found.extn_value.as_bytes()).map_err(undecodable)
+    let octets = found.extn_value.as_bytes();
+    let value = T::from_der(octets).map_err(undecodable)?;
+    same("encoding of an extension", encoded(&value)?, octets)?;
+    Ok(value)
 }
 
 /// Tag number and content of a GeneralName of the kinds that are issued here.
