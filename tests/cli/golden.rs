@@ -44,18 +44,18 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 /// Where a story happens.
-pub struct Place {
+pub(crate) struct Place {
     /// Root folder of the appliance; `SEALWRIGHT_ROOT` of every step.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Our tools: the word in `run`, and the program.
-    pub tools: Vec<(&'static str, PathBuf)>,
+    pub(crate) tools: Vec<(&'static str, PathBuf)>,
     /// Whatever must live as long as the story: running services, temporary folders.
-    pub keep: Box<dyn Any>,
+    pub(crate) keep: Box<dyn Any>,
 }
 
 /// Runs every story of a folder, each in the place that `place` makes for it (it gets the name of the
 /// file without `.toml`), and fails with everything that was not as written.
-pub fn run_folder(folder: &Path, mut place: impl FnMut(&str) -> Place) {
+pub(crate) fn run_folder(folder: &Path, mut place: impl FnMut(&str) -> Place) {
     let mut stories: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::certificates::{read_chain, write_chain};
 use super::command::{Config, Values};
 use super::config_file;
-use super::failure::{Ending, from_x509};
+use super::failure::{Ending, from_key_file, from_x509};
 use super::fields::Fields;
 use super::vmca::Vmca;
 use crate::api::ca as words;
@@ -71,7 +71,7 @@ pub(super) fn install(chain: &Path, key: Option<&Path>, vmca: &Vmca) -> Result<(
     let private_key = key
         .map(files::read_key_text)
         .transpose()
-        .map_err(|error| Failure::because(codes::KEY_IO_FAILURE, &error))?;
+        .map_err(|error| from_key_file(&error))?;
     let request = words::InstallChain {
         chain: pem,
         private_key,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::command::Values;
-use super::failure::{Ending, from_key, from_x509};
+use super::failure::{Ending, from_key, from_key_file, from_x509};
 use super::vmca::Vmca;
 use crate::api::ca as words;
 use crate::cli::codes;
@@ -40,8 +40,7 @@ pub(super) fn generate(
     let subject = fields.subject()?;
     let alternative_names = fields.alternative_names()?;
     let csr = {
-        let pem = files::read_secret(key)
-            .map_err(|error| Failure::because(codes::KEY_IO_FAILURE, &error))?;
+        let pem = files::read_secret(key).map_err(|error| from_key_file(&error))?;
         let private = PrivateKey::from_pem(&pem).map_err(|error| from_key(key, &error))?;
         let template = CsrTemplate {
             subject,
