@@ -29,7 +29,8 @@
 //!
 //! A tool of ours is named by its name; every other program is taken from the system (`openssl` and
 //! `certtool` judge what we write). Every step runs in a folder of its own for the story. In every
-//! text `{folder}` stands for that folder and `{root}` for the appliance's root folder.
+//! text `{folder}` stands for that folder, `{root}` for the appliance's root folder, and the name of
+//! one of our tools in braces (`{vecs-cli}`) for its program, for a shell in a step.
 
 #![allow(clippy::unwrap_used)]
 
@@ -155,10 +156,17 @@ impl Story {
     fn run(&self, place: &Place) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
-        let words = Words {
-            folder: folder.display().to_string(),
-            root: place.root.display().to_string(),
-        };
+        let ours = place
+            .tools
+            .iter()
+            .map(|(name, program)| (*name, program.as_path()));
+        let words = Words(
+            [("folder", folder.as_path()), ("root", place.root.as_path())]
+                .into_iter()
+                .chain(ours)
+                .map(|(word, path)| (format!("{{{word}}}"), path.display().to_string()))
+                .collect(),
+        );
         for file in &self.files {
             file.make(&folder, &words);
         }
@@ -170,16 +178,16 @@ impl Story {
     }
 }
 
-/// The placeholders.
-struct Words {
-    folder: String,
-    root: String,
-}
+/// The placeholders and what they stand for.
+struct Words(Vec<(String, String)>);
 
 impl Words {
     fn fill(&self, text: &str) -> String {
-        text.replace("{folder}", &self.folder)
-            .replace("{root}", &self.root)
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (word, meaning)| {
+                text.replace(word, meaning)
+            })
     }
 }
 
