@@ -156,10 +156,7 @@ impl Story {
     fn run(&self, place: &Place) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
-        let ours = place
-            .tools
-            .iter()
-            .map(|(name, program)| (*name, program.as_path()));
+        let ours = place.tools.iter().map(|(name, program)| (*name, program.as_path()));
         let words = Words(
             [("folder", folder.as_path()), ("root", place.root.as_path())]
                 .into_iter()
@@ -183,11 +180,7 @@ struct Words(Vec<(String, String)>);
 
 impl Words {
     fn fill(&self, text: &str) -> String {
-        self.0
-            .iter()
-            .fold(text.to_owned(), |text, (word, meaning)| {
-                text.replace(word, meaning)
-            })
+        self.0.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
     }
 }
 
@@ -227,11 +220,8 @@ impl Step {
         place: &Place,
     ) -> Result<(), String> {
         let arguments: Vec<String> = self.run.iter().map(|word| words.fill(word)).collect();
-        let ours = place
-            .tools
-            .iter()
-            .find(|(name, _)| *name == arguments[0])
-            .map(|(_, program)| program);
+        let ours =
+            place.tools.iter().find(|(name, _)| *name == arguments[0]).map(|(_, program)| program);
         let mut command = match ours {
             Some(program) => Command::new(program),
             None => Command::new(&arguments[0]),
@@ -240,11 +230,7 @@ impl Step {
             .args(&arguments[1..])
             .current_dir(folder)
             .env("SEALWRIGHT_ROOT", &place.root)
-            .envs(
-                environment
-                    .iter()
-                    .map(|(name, value)| (name, words.fill(value))),
-            )
+            .envs(environment.iter().map(|(name, value)| (name, words.fill(value))))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -252,9 +238,7 @@ impl Step {
             .map_err(|error| error.to_string())?;
         // A tool that reads nothing may be gone before it is given anything.
         let _ = child.stdin.take().unwrap().write_all(self.stdin.as_bytes());
-        let output = child
-            .wait_with_output()
-            .map_err(|error| error.to_string())?;
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = || format!("\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}");
@@ -331,10 +315,7 @@ impl FileAfter {
         };
         expected.judge(&self.path, &String::from_utf8_lossy(&content), words)?;
         if let Some(mode) = &self.mode {
-            let is = format!(
-                "{:04o}",
-                path.metadata().unwrap().permissions().mode() & 0o7777
-            );
+            let is = format!("{:04o}", path.metadata().unwrap().permissions().mode() & 0o7777);
             if is != *mode {
                 return Err(format!("{} has mode {is}, expected {mode}", self.path));
             }
@@ -365,16 +346,12 @@ impl Expected<'_> {
         if let Some(start) = self.starts.map(|text| words.fill(text))
             && !is.starts_with(&start)
         {
-            return Err(format!(
-                "{what} is {is:?}\n     and does not start with {start:?}"
-            ));
+            return Err(format!("{what} is {is:?}\n     and does not start with {start:?}"));
         }
         if let Some(end) = self.ends.map(|text| words.fill(text))
             && !is.ends_with(&end)
         {
-            return Err(format!(
-                "{what} is {is:?}\n     and does not end with {end:?}"
-            ));
+            return Err(format!("{what} is {is:?}\n     and does not end with {end:?}"));
         }
         Ok(())
     }

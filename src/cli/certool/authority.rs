@@ -68,20 +68,12 @@ pub(super) fn install(chain: &Path, key: Option<&Path>, vmca: &Vmca) -> Result<(
         }
         Ok(_) | Err(_) => {}
     }
-    let private_key = key
-        .map(files::read_key_text)
-        .transpose()
-        .map_err(|error| from_key_file(&error))?;
-    let request = words::InstallChain {
-        chain: pem,
-        private_key,
-    };
+    let private_key =
+        key.map(files::read_key_text).transpose().map_err(|error| from_key_file(&error))?;
+    let request = words::InstallChain { chain: pem, private_key };
     let _: words::Chain = vmca
         .post(words::CHAIN, &request)
-        .map_err(|failure| Ending::Refused {
-            procedure: PROCEDURE,
-            failure,
-        })?;
+        .map_err(|failure| Ending::Refused { procedure: PROCEDURE, failure })?;
     Ok(())
 }
 
@@ -158,8 +150,5 @@ pub(super) fn version(vmca: &Vmca, terminal: &mut Terminal) -> Result<(), Ending
 }
 
 fn hex(name: &Name) -> String {
-    name.as_der()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    name.as_der().iter().map(|octet| format!("{octet:02x}")).collect()
 }

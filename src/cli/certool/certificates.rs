@@ -56,17 +56,10 @@ pub(super) fn generate(
     let file = NewFile::beside(certificate, Audience::Umask)
         .map_err(|error| Failure::because(codes::CERT_IO_FAILURE, &error))?;
 
-    let request = words::Issue {
-        csr,
-        not_before: None,
-        not_after: None,
-    };
+    let request = words::Issue { csr, not_before: None, not_after: None };
     let issued: words::Issued = vmca
         .post(words::CERTIFICATES, &request)
-        .map_err(|failure| Ending::Refused {
-            procedure: PROCEDURE,
-            failure,
-        })?;
+        .map_err(|failure| Ending::Refused { procedure: PROCEDURE, failure })?;
     write_chain(file, &issued.chain)?;
     Ok(())
 }
@@ -98,9 +91,7 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<Certificate>, Failure> {
         files::read(path).map_err(|error| Failure::because(codes::CERT_IO_FAILURE, &error))?;
     certificates_from_pem(&octets).map_err(|error| {
         let mut failure = from_x509(&error);
-        failure
-            .sentence
-            .insert_str(0, &format!("{}: ", path.display()));
+        failure.sentence.insert_str(0, &format!("{}: ", path.display()));
         failure
     })
 }
