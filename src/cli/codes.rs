@@ -73,10 +73,7 @@ pub(super) fn vecs_cli_text(code: u32) -> String {
     if let Some(name) = win32_name(code) {
         return format!("Operation failed with error {name} ({code})");
     }
-    vecs_text(code)
-        .or_else(|| vmca_text(code))
-        .unwrap_or("Unknown error")
-        .to_owned()
+    vecs_text(code).or_else(|| vmca_text(code)).unwrap_or("Unknown error").to_owned()
 }
 
 const fn win32_name(code: u32) -> Option<&'static str> {
@@ -236,16 +233,10 @@ mod tests {
                 382_312_514,
                 "Failed to connect to the remote host, reason = rpc_s_connect_rejected (0x16c9a042).",
             ),
-            (
-                87,
-                "Operation failed with error = ERROR_INVALID_PARAMETER (87)",
-            ),
+            (87, "Operation failed with error = ERROR_INVALID_PARAMETER (87)"),
         ] {
             assert_eq!(certool_text(code), text);
         }
-        assert_eq!(
-            vecs_cli_text(87),
-            "Operation failed with error ERROR_INVALID_PARAMETER (87)"
-        );
+        assert_eq!(vecs_cli_text(87), "Operation failed with error ERROR_INVALID_PARAMETER (87)");
     }
 }

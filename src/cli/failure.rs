@@ -14,10 +14,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: u32, sentence: impl Into<String>) -> Self {
-        Self {
-            code,
-            sentence: sentence.into(),
-        }
+        Self { code, sentence: sentence.into() }
     }
 
     /// The sentence is the error's own, with its causes behind it.

@@ -47,16 +47,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         if cause.kind() == ErrorKind::IsADirectory {
             Error::Folder(path.to_owned())
         } else {
-            Error::Unreadable {
-                path: path.to_owned(),
-                cause,
-            }
+            Error::Unreadable { path: path.to_owned(), cause }
         }
     };
     // The whole buffer is there from the start, because one that grows leaves copies behind.
-    let mut octets = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(LARGEST).unwrap_or(0) + 1,
-    ));
+    let mut octets = Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST).unwrap_or(0) + 1));
     File::open(path)
         .map_err(unreadable)?
         .take(LARGEST + 1)
@@ -110,10 +105,7 @@ mod tests {
 
         assert!(matches!(read(folder.path()), Err(Error::Folder(_))));
         assert!(matches!(read(&file), Err(Error::Unreadable { .. })));
-        assert!(matches!(
-            read(Path::new("/dev/zero")),
-            Err(Error::TooLarge(_))
-        ));
+        assert!(matches!(read(Path::new("/dev/zero")), Err(Error::TooLarge(_))));
 
         std::fs::write(&file, "").unwrap();
         assert!(read(&file).unwrap().is_empty());

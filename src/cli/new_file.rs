@@ -67,28 +67,15 @@ impl NewFile {
             let beside = folder.join(hidden);
             // `create_new` opens nothing that is there, so a link planted under this name is not
             // followed; it only costs another attempt.
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(mode)
-                .open(&beside)
-            {
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside) {
                 Ok(file) => {
-                    return Ok(Self {
-                        place: place.to_owned(),
-                        beside,
-                        file,
-                        kept: false,
-                    });
+                    return Ok(Self { place: place.to_owned(), beside, file, kept: false });
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && attempt < 100 => {
                     attempt += 1;
                 }
                 Err(cause) => {
-                    return Err(Error::Io {
-                        path: place.to_owned(),
-                        cause,
-                    });
+                    return Err(Error::Io { path: place.to_owned(), cause });
                 }
             }
         }
@@ -103,38 +90,25 @@ impl NewFile {
     /// Adds a secret, with a newline where it has none at its end. No buffer of ours is in between.
     pub(super) fn write_secret(&mut self, octets: &[u8]) -> Result<(), Error> {
         let newline: &[u8] = if octets.ends_with(b"\n") { b"" } else { b"\n" };
-        let written = self
-            .file
-            .write_all(octets)
-            .and_then(|()| self.file.write_all(newline));
+        let written = self.file.write_all(octets).and_then(|()| self.file.write_all(newline));
         self.judge(written)
     }
 
     /// Puts the file in its place, durably.
     pub(super) fn keep(mut self) -> Result<(), Error> {
-        let kept = self
-            .file
-            .sync_all()
-            .and_then(|()| std::fs::rename(&self.beside, &self.place));
+        let kept = self.file.sync_all().and_then(|()| std::fs::rename(&self.beside, &self.place));
         self.judge(kept)?;
         self.kept = true;
         // Some file systems cannot synchronise a folder; the file is in place nevertheless.
         if let Some(folder) = self.place.parent() {
-            let folder = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            };
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             let _ = File::open(folder).and_then(|folder| folder.sync_all());
         }
         Ok(())
     }
 
     fn judge(&self, result: io::Result<()>) -> Result<(), Error> {
-        result.map_err(|cause| Error::Io {
-            path: self.place.clone(),
-            cause,
-        })
+        result.map_err(|cause| Error::Io { path: self.place.clone(), cause })
     }
 }
 
@@ -164,10 +138,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&place).unwrap(), "old");
         file.keep().unwrap();
         assert_eq!(std::fs::read_to_string(&place).unwrap(), "new\n");
-        assert_eq!(
-            place.metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
@@ -186,15 +157,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         symlink(folder.path().join("elsewhere"), &link).unwrap();
-        for place in [
-            link.as_path(),
-            folder.path(),
-            std::path::Path::new("/dev/null"),
-        ] {
-            assert!(matches!(
-                NewFile::beside(place, Audience::Owner),
-                Err(Error::NotOrdinary(_))
-            ));
+        for place in [link.as_path(), folder.path(), std::path::Path::new("/dev/null")] {
+            assert!(matches!(NewFile::beside(place, Audience::Owner), Err(Error::NotOrdinary(_))));
         }
         assert!(!folder.path().join("elsewhere").exists());
         assert!(matches!(

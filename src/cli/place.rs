@@ -24,10 +24,7 @@ pub fn layout_from_environment() -> Layout {
 ///
 /// It cannot fail in practice: a process may always lower its own limits.
 pub(super) fn forbid_core_files() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = setrlimit(Resource::Core, none);
 }
 

@@ -48,10 +48,7 @@ impl Terminal {
         let _ = io::stdout().lock().flush();
         let mut line = Vec::new();
         // Input that cannot be read is no consent.
-        let _ = io::stdin()
-            .lock()
-            .take(LONGEST_ANSWER)
-            .read_until(b'\n', &mut line);
+        let _ = io::stdin().lock().take(LONGEST_ANSWER).read_until(b'\n', &mut line);
         String::from_utf8_lossy(&line).trim().to_owned()
     }
 

@@ -29,7 +29,8 @@
 //!
 //! A tool of ours is named by its name; every other program is taken from the system (`openssl` and
 //! `certtool` judge what we write). Every step runs in a folder of its own for the story. In every
-//! text `{folder}` stands for that folder and `{root}` for the appliance's root folder.
+//! text `{folder}` stands for that folder, `{root}` for the appliance's root folder, and the name of
+//! one of our tools in braces (`{vecs-cli}`) for its program, for a shell in a step.
 
 #![allow(clippy::unwrap_used)]
 
@@ -44,18 +45,18 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 /// Where a story happens.
-pub struct Place {
+pub(crate) struct Place {
     /// Root folder of the appliance; `SEALWRIGHT_ROOT` of every step.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Our tools: the word in `run`, and the program.
-    pub tools: Vec<(&'static str, PathBuf)>,
+    pub(crate) tools: Vec<(&'static str, PathBuf)>,
     /// Whatever must live as long as the story: running services, temporary folders.
-    pub keep: Box<dyn Any>,
+    pub(crate) keep: Box<dyn Any>,
 }
 
 /// Runs every story of a folder, each in the place that `place` makes for it (it gets the name of the
 /// file without `.toml`), and fails with everything that was not as written.
-pub fn run_folder(folder: &Path, mut place: impl FnMut(&str) -> Place) {
+pub(crate) fn run_folder(folder: &Path, mut place: impl FnMut(&str) -> Place) {
     let mut stories: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
@@ -155,10 +156,14 @@ impl Story {
     fn run(&self, place: &Place) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
-        let words = Words {
-            folder: folder.display().to_string(),
-            root: place.root.display().to_string(),
-        };
+        let ours = place.tools.iter().map(|(name, program)| (*name, program.as_path()));
+        let words = Words(
+            [("folder", folder.as_path()), ("root", place.root.as_path())]
+                .into_iter()
+                .chain(ours)
+                .map(|(word, path)| (format!("{{{word}}}"), path.display().to_string()))
+                .collect(),
+        );
         for file in &self.files {
             file.make(&folder, &words);
         }
@@ -170,16 +175,12 @@ impl Story {
     }
 }
 
-/// The placeholders.
-struct Words {
-    folder: String,
-    root: String,
-}
+/// The placeholders and what they stand for.
+struct Words(Vec<(String, String)>);
 
 impl Words {
     fn fill(&self, text: &str) -> String {
-        text.replace("{folder}", &self.folder)
-            .replace("{root}", &self.root)
+        self.0.iter().fold(text.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
     }
 }
 
@@ -219,11 +220,8 @@ impl Step {
         place: &Place,
     ) -> Result<(), String> {
         let arguments: Vec<String> = self.run.iter().map(|word| words.fill(word)).collect();
-        let ours = place
-            .tools
-            .iter()
-            .find(|(name, _)| *name == arguments[0])
-            .map(|(_, program)| program);
+        let ours =
+            place.tools.iter().find(|(name, _)| *name == arguments[0]).map(|(_, program)| program);
         let mut command = match ours {
             Some(program) => Command::new(program),
             None => Command::new(&arguments[0]),
@@ -232,11 +230,7 @@ impl Step {
             .args(&arguments[1..])
             .current_dir(folder)
             .env("SEALWRIGHT_ROOT", &place.root)
-            .envs(
-                environment
-                    .iter()
-                    .map(|(name, value)| (name, words.fill(value))),
-            )
+            .envs(environment.iter().map(|(name, value)| (name, words.fill(value))))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -244,9 +238,7 @@ impl Step {
             .map_err(|error| error.to_string())?;
         // A tool that reads nothing may be gone before it is given anything.
         let _ = child.stdin.take().unwrap().write_all(self.stdin.as_bytes());
-        let output = child
-            .wait_with_output()
-            .map_err(|error| error.to_string())?;
+        let output = child.wait_with_output().map_err(|error| error.to_string())?;
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = || format!("\n--- stdout ---\n{stdout}\n--- stderr ---\n{stderr}");
@@ -323,10 +315,7 @@ impl FileAfter {
         };
         expected.judge(&self.path, &String::from_utf8_lossy(&content), words)?;
         if let Some(mode) = &self.mode {
-            let is = format!(
-                "{:04o}",
-                path.metadata().unwrap().permissions().mode() & 0o7777
-            );
+            let is = format!("{:04o}", path.metadata().unwrap().permissions().mode() & 0o7777);
             if is != *mode {
                 return Err(format!("{} has mode {is}, expected {mode}", self.path));
             }
@@ -357,16 +346,12 @@ impl Expected<'_> {
         if let Some(start) = self.starts.map(|text| words.fill(text))
             && !is.starts_with(&start)
         {
-            return Err(format!(
-                "{what} is {is:?}\n     and does not start with {start:?}"
-            ));
+            return Err(format!("{what} is {is:?}\n     and does not start with {start:?}"));
         }
         if let Some(end) = self.ends.map(|text| words.fill(text))
             && !is.ends_with(&end)
         {
-            return Err(format!(
-                "{what} is {is:?}\n     and does not end with {end:?}"
-            ));
+            return Err(format!("{what} is {is:?}\n     and does not end with {end:?}"));
         }
         Ok(())
     }

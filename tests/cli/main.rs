@@ -23,9 +23,7 @@ fn nowhere(_story: &str) -> Place {
 }
 
 fn stories(tool: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cli")
-        .join(tool)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(tool)
 }
 
 #[test]

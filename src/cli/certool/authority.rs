@@ -5,7 +5,7 @@ use std::path::Path;
 use super::certificates::{read_chain, write_chain};
 use super::command::{Config, Values};
 use super::config_file;
-use super::failure::{Ending, from_x509};
+use super::failure::{Ending, from_key_file, from_x509};
 use super::fields::Fields;
 use super::vmca::Vmca;
 use crate::api::ca as words;
@@ -68,20 +68,12 @@ pub(super) fn install(chain: &Path, key: Option<&Path>, vmca: &Vmca) -> Result<(
         }
         Ok(_) | Err(_) => {}
     }
-    let private_key = key
-        .map(files::read_key_text)
-        .transpose()
-        .map_err(|error| Failure::because(codes::KEY_IO_FAILURE, &error))?;
-    let request = words::InstallChain {
-        chain: pem,
-        private_key,
-    };
+    let private_key =
+        key.map(files::read_key_text).transpose().map_err(|error| from_key_file(&error))?;
+    let request = words::InstallChain { chain: pem, private_key };
     let _: words::Chain = vmca
         .post(words::CHAIN, &request)
-        .map_err(|failure| Ending::Refused {
-            procedure: PROCEDURE,
-            failure,
-        })?;
+        .map_err(|failure| Ending::Refused { procedure: PROCEDURE, failure })?;
     Ok(())
 }
 
@@ -158,8 +150,5 @@ pub(super) fn version(vmca: &Vmca, terminal: &mut Terminal) -> Result<(), Ending
 }
 
 fn hex(name: &Name) -> String {
-    name.as_der()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    name.as_der().iter().map(|octet| format!("{octet:02x}")).collect()
 }

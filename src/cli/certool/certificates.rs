@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::command::Values;
-use super::failure::{Ending, from_key, from_x509};
+use super::failure::{Ending, from_key, from_key_file, from_x509};
 use super::vmca::Vmca;
 use crate::api::ca as words;
 use crate::cli::codes;
@@ -40,8 +40,7 @@ pub(super) fn generate(
     let subject = fields.subject()?;
     let alternative_names = fields.alternative_names()?;
     let csr = {
-        let pem = files::read_secret(key)
-            .map_err(|error| Failure::because(codes::KEY_IO_FAILURE, &error))?;
+        let pem = files::read_secret(key).map_err(|error| from_key_file(&error))?;
         let private = PrivateKey::from_pem(&pem).map_err(|error| from_key(key, &error))?;
         let template = CsrTemplate {
             subject,
@@ -57,17 +56,10 @@ pub(super) fn generate(
     let file = NewFile::beside(certificate, Audience::Umask)
         .map_err(|error| Failure::because(codes::CERT_IO_FAILURE, &error))?;
 
-    let request = words::Issue {
-        csr,
-        not_before: None,
-        not_after: None,
-    };
+    let request = words::Issue { csr, not_before: None, not_after: None };
     let issued: words::Issued = vmca
         .post(words::CERTIFICATES, &request)
-        .map_err(|failure| Ending::Refused {
-            procedure: PROCEDURE,
-            failure,
-        })?;
+        .map_err(|failure| Ending::Refused { procedure: PROCEDURE, failure })?;
     write_chain(file, &issued.chain)?;
     Ok(())
 }
@@ -99,9 +91,7 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<Certificate>, Failure> {
         files::read(path).map_err(|error| Failure::because(codes::CERT_IO_FAILURE, &error))?;
     certificates_from_pem(&octets).map_err(|error| {
         let mut failure = from_x509(&error);
-        failure
-            .sentence
-            .insert_str(0, &format!("{}: ", path.display()));
+        failure.sentence.insert_str(0, &format!("{}: ", path.display()));
         failure
     })
 }

@@ -21,36 +21,17 @@ const DEFAULT_KEY: KeyAlgorithm = KeyAlgorithm::Rsa(3072);
 #[derive(Debug)]
 pub(super) enum Command {
     /// Become a self-signed CA.
-    SelfCa {
-        values: Values,
-        predate_minutes: u32,
-        key: KeyChoice,
-    },
+    SelfCa { values: Values, predate_minutes: u32, key: KeyChoice },
     /// Install a signing chain.
-    RootCa {
-        chain: PathBuf,
-        key: Option<PathBuf>,
-    },
+    RootCa { chain: PathBuf, key: Option<PathBuf> },
     /// A request for an intermediate CA.
-    GenCaCsr {
-        values: Values,
-        request: PathBuf,
-        key: KeyChoice,
-    },
+    GenCaCsr { values: Values, request: PathBuf, key: KeyChoice },
     /// The server's name and version.
     Version,
     /// A certificate for a key of this machine.
-    GenCert {
-        values: Values,
-        key: PathBuf,
-        certificate: PathBuf,
-    },
+    GenCert { values: Values, key: PathBuf, certificate: PathBuf },
     /// A key pair.
-    GenKey {
-        private: PathBuf,
-        public: Option<PathBuf>,
-        algorithm: KeyAlgorithm,
-    },
+    GenKey { private: PathBuf, public: Option<PathBuf>, algorithm: KeyAlgorithm },
     /// A certificate file as text.
     ViewCert { certificate: PathBuf },
     /// The CA certificate as text, its chain as a file.
@@ -89,18 +70,8 @@ pub(super) enum Config {
 pub(super) fn commands(flags: Flags, layout: &Layout) -> Result<Vec<Command>, Ending> {
     let mut commands = Vec::new();
     let typed = flags.fields;
-    let values = |config: Config| Values {
-        typed: typed.clone(),
-        config,
-    };
-    let config = || {
-        Config::File(
-            flags
-                .config
-                .clone()
-                .unwrap_or_else(|| DEFAULT_CONFIG.into()),
-        )
-    };
+    let values = |config: Config| Values { typed: typed.clone(), config };
+    let config = || Config::File(flags.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into()));
 
     if flags.selfca {
         commands.push(Command::SelfCa {
@@ -148,11 +119,7 @@ pub(super) fn commands(flags: Flags, layout: &Layout) -> Result<Vec<Command>, En
         let key = needed(&flags.privkey, HINT)?;
         let certificate = needed(&flags.cert, HINT)?;
         apart(&key, "--privkey", &certificate, "--cert")?;
-        commands.push(Command::GenCert {
-            values: values(config()),
-            key,
-            certificate,
-        });
+        commands.push(Command::GenCert { values: values(config()), key, certificate });
     }
     if flags.genkey {
         let private = needed(
@@ -177,9 +144,7 @@ pub(super) fn commands(flags: Flags, layout: &Layout) -> Result<Vec<Command>, En
         });
     }
     if flags.getrootca {
-        commands.push(Command::GetRootCa {
-            chain: flags.cert.clone(),
-        });
+        commands.push(Command::GetRootCa { chain: flags.cert.clone() });
     }
     if flags.getcrl {
         commands.push(Command::GetCrl {
@@ -197,15 +162,12 @@ fn needed(option: &Option<PathBuf>, hint: &'static str) -> Result<PathBuf, Endin
 }
 
 fn predate(minutes: i64) -> Result<u32, Failure> {
-    u32::try_from(minutes)
-        .ok()
-        .filter(|_| minutes <= LONGEST_PREDATE)
-        .ok_or_else(|| {
-            Failure::new(
-                codes::ARGUMENT_ERROR,
-                format!("--predate={minutes} is out of range; give 0 to {LONGEST_PREDATE} minutes"),
-            )
-        })
+    u32::try_from(minutes).ok().filter(|_| minutes <= LONGEST_PREDATE).ok_or_else(|| {
+        Failure::new(
+            codes::ARGUMENT_ERROR,
+            format!("--predate={minutes} is out of range; give 0 to {LONGEST_PREDATE} minutes"),
+        )
+    })
 }
 
 /// Two files of one command must not be one file: the second one written would destroy the first.
@@ -214,10 +176,7 @@ fn apart(one: &Path, one_option: &str, other: &Path, other_option: &str) -> Resu
     if place(one) == place(other) {
         return Err(Failure::new(
             codes::ARGUMENT_ERROR,
-            format!(
-                "{one_option} and {other_option} both name {}; name two files",
-                one.display()
-            ),
+            format!("{one_option} and {other_option} both name {}; name two files", one.display()),
         ));
     }
     Ok(())
@@ -233,10 +192,7 @@ mod tests {
     use clap::Parser as _;
 
     fn meant(words: &[&str]) -> Result<Vec<Command>, Ending> {
-        commands(
-            Flags::try_parse_from([&["certool"], words].concat()).unwrap(),
-            &Layout::system(),
-        )
+        commands(Flags::try_parse_from([&["certool"], words].concat()).unwrap(), &Layout::system())
     }
 
     #[test]
@@ -282,12 +238,7 @@ mod tests {
 
     #[test]
     fn predate_has_a_range_for_selfca_only() {
-        for (minutes, good) in [
-            ("0", true),
-            ("10080", true),
-            ("10081", false),
-            ("-1", false),
-        ] {
+        for (minutes, good) in [("0", true), ("10080", true), ("10081", false), ("-1", false)] {
             let predate = format!("--predate={minutes}");
             assert_eq!(meant(&["--selfca", &predate]).is_ok(), good, "{minutes}");
             assert!(meant(&["--genkey", "--privkey=k", &predate]).is_ok());

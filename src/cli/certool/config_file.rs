@@ -51,18 +51,12 @@ fn parse(text: &str) -> Result<Fields, (usize, String)> {
         if content.is_empty() {
             continue;
         }
-        if let Some(heading) = content
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(heading) = content.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = Some(heading.trim());
             continue;
         }
         let Some((key, value)) = content.split_once('=') else {
-            return Err((
-                number,
-                format!("'{content}' is not of the form 'Key = value'"),
-            ));
+            return Err((number, format!("'{content}' is not of the form 'Key = value'")));
         };
         let key = key.trim();
         if let Some(section) = section {

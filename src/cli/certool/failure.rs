@@ -2,6 +2,7 @@
 
 use crate::cli::codes;
 use crate::cli::failure::{Failure, with_causes};
+use crate::cli::files;
 use crate::cli::terminal::Terminal;
 use crate::x509;
 
@@ -77,6 +78,17 @@ pub(super) fn from_x509(error: &x509::Error) -> Failure {
         x509::Error::Building(_) => codes::CANNOT_FORM_REQUEST,
     };
     Failure::new(code, with_causes(error))
+}
+
+/// A key file that cannot be taken in: either it cannot be read, or it cannot hold a key.
+pub(super) fn from_key_file(error: &files::Error) -> Failure {
+    let code = match error {
+        files::Error::Unreadable { .. } | files::Error::Folder(_) => codes::KEY_IO_FAILURE,
+        files::Error::TooLarge(_) | files::Error::Empty(_) | files::Error::NotText(_) => {
+            codes::KEY_DECODE_FAILURE
+        }
+    };
+    Failure::because(code, error)
 }
 
 /// A private key that floor 1 does not take: whatever is wrong with its encoding has one code.

@@ -162,11 +162,7 @@ impl Fields {
 
 /// A value that says something.
 fn said(value: &Option<String>) -> Option<String> {
-    value
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    value.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// The parts of a comma list.
@@ -181,9 +177,7 @@ fn list(value: &Option<String>) -> Vec<String> {
 }
 
 fn named(fields: &SubjectFields) -> Result<Name, Failure> {
-    fields
-        .to_name()
-        .map_err(|error| super::failure::from_x509(&error))
+    fields.to_name().map_err(|error| super::failure::from_x509(&error))
 }
 
 #[cfg(test)]
@@ -223,9 +217,7 @@ mod tests {
             .unwrap();
         assert_eq!(names.dns, ["a.example", "b.example"]);
         assert_eq!(names.ip.len(), 1);
-        let refused = fields(&[("IPAddress", "10.0.0.256")])
-            .alternative_names()
-            .unwrap_err();
+        let refused = fields(&[("IPAddress", "10.0.0.256")]).alternative_names().unwrap_err();
         assert_eq!(refused.code, codes::SAN_IPADDR_INVALID);
     }
 

@@ -53,12 +53,9 @@ pub(super) fn text(command: &Command, section: &str) -> String {
         _ => return command.clone().render_help().to_string(),
     };
     let mut command =
-        command
-            .clone()
-            .after_help(None::<&str>)
-            .mut_args(|arg| match arg.get_help_heading() {
-                Some(its) if its == heading => arg,
-                _ => arg.hide(true),
-            });
+        command.clone().after_help(None::<&str>).mut_args(|arg| match arg.get_help_heading() {
+            Some(its) if its == heading => arg,
+            _ => arg.hide(true),
+        });
     command.render_help().to_string()
 }

@@ -25,9 +25,7 @@ pub(super) fn generate(
 
     let key = PrivateKey::generate(algorithm)
         .map_err(|error| Failure::because(codes::KEY_CREATION_FAILURE, &error))?;
-    private_file
-        .write_secret(key.to_pkcs8_pem().expose_secret())
-        .map_err(unwritable)?;
+    private_file.write_secret(key.to_pkcs8_pem().expose_secret()).map_err(unwritable)?;
     let public_file = public_file
         .map(|mut file| {
             file.write(&format!("{}\n", key.public_key_pem().trim_end()))?;

@@ -44,10 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, layout: &Layout) -> Ex
     match (code, terminal.finish()) {
         (0, Err(error)) => {
             let lost = Failure::because(codes::FILE_IO_ERROR, &error);
-            Terminal::default().err(&format!(
-                "the output could not be written: {}",
-                lost.sentence
-            ));
+            Terminal::default().err(&format!("the output could not be written: {}", lost.sentence));
             exit::status(lost.code)
         }
         (code, _) => exit::status(code),
@@ -78,28 +75,20 @@ fn called(
 
 fn perform(command: &Command, vmca: &Vmca, terminal: &mut Terminal) -> Result<(), Ending> {
     match command {
-        Command::SelfCa {
-            values,
-            predate_minutes,
-            key,
-        } => authority::self_signed(values, *predate_minutes, *key, vmca, terminal),
+        Command::SelfCa { values, predate_minutes, key } => {
+            authority::self_signed(values, *predate_minutes, *key, vmca, terminal)
+        }
         Command::RootCa { chain, key } => authority::install(chain, key.as_deref(), vmca),
-        Command::GenCaCsr {
-            values,
-            request,
-            key,
-        } => authority::request(values, request, *key, vmca, terminal),
+        Command::GenCaCsr { values, request, key } => {
+            authority::request(values, request, *key, vmca, terminal)
+        }
         Command::Version => authority::version(vmca, terminal),
-        Command::GenCert {
-            values,
-            key,
-            certificate,
-        } => certificates::generate(values, key, certificate, vmca, terminal),
-        Command::GenKey {
-            private,
-            public,
-            algorithm,
-        } => keys::generate(private, public.as_deref(), *algorithm),
+        Command::GenCert { values, key, certificate } => {
+            certificates::generate(values, key, certificate, vmca, terminal)
+        }
+        Command::GenKey { private, public, algorithm } => {
+            keys::generate(private, public.as_deref(), *algorithm)
+        }
         Command::ViewCert { certificate } => certificates::view(certificate, terminal),
         Command::GetRootCa { chain } => authority::fetch(chain.as_deref(), vmca, terminal),
         Command::GetCrl { crl } => authority::fetch_crl(crl, vmca),
@@ -122,20 +111,13 @@ fn not_understood(error: &clap::Error) -> Ending {
             .map(|long| format!("--{long}"))
             .collect();
         return Ending::NotUnderstood(if fitting.len() > 1 {
-            format!(
-                "option '{word}' is ambiguous; it fits {}",
-                fitting.join(", ")
-            )
+            format!("option '{word}' is ambiguous; it fits {}", fitting.join(", "))
         } else {
             format!("unknown option '{word}'; certool --help lists the options")
         });
     }
     let rendered = error.to_string();
-    let sentence = rendered
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
+    let sentence = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
     Ending::NotUnderstood(format!("{sentence}; certool --help shows the options"))
 }
 

@@ -42,9 +42,7 @@ impl Vmca {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        self.client()?
-            .post(path, body)
-            .map_err(|error| failed(&error))
+        self.client()?.post(path, body).map_err(|error| failed(&error))
     }
 
     fn client(&self) -> Result<&Client, Failure> {

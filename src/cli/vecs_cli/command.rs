@@ -15,42 +15,15 @@ pub(super) enum Command {
     Help,
     Version,
     StoreList,
-    StoreCreate {
-        name: String,
-    },
-    StoreDelete {
-        name: String,
-        confirmed: bool,
-    },
-    StorePermission {
-        name: String,
-        change: ChangePermission,
-    },
-    StorePermissions {
-        name: String,
-    },
-    EntryCreate {
-        store: String,
-        alias: Option<String>,
-        content: Content,
-    },
-    EntryList {
-        store: String,
-        detail: Detail,
-    },
-    EntryDelete {
-        entry: EntryName,
-        confirmed: bool,
-    },
-    EntryCertificate {
-        entry: EntryName,
-        output: Option<PathBuf>,
-        as_text: bool,
-    },
-    EntryKey {
-        entry: EntryName,
-        output: Option<PathBuf>,
-    },
+    StoreCreate { name: String },
+    StoreDelete { name: String, confirmed: bool },
+    StorePermission { name: String, change: ChangePermission },
+    StorePermissions { name: String },
+    EntryCreate { store: String, alias: Option<String>, content: Content },
+    EntryList { store: String, detail: Detail },
+    EntryDelete { entry: EntryName, confirmed: bool },
+    EntryCertificate { entry: EntryName, output: Option<PathBuf>, as_text: bool },
+    EntryKey { entry: EntryName, output: Option<PathBuf> },
     ForceRefresh,
 }
 
@@ -87,20 +60,17 @@ pub(super) fn meant(words: Words) -> Result<Command, Ending> {
     only_this_machine(&typed)?;
     Ok(match (typed.verb.group, typed.verb.name) {
         (Some("store"), "list") => Command::StoreList,
-        (Some("store"), "create") => Command::StoreCreate {
-            name: text(&mut typed, "--name")?,
-        },
-        (Some("store"), "delete") => Command::StoreDelete {
-            name: text(&mut typed, "--name")?,
-            confirmed: typed.has("-y"),
-        },
+        (Some("store"), "create") => Command::StoreCreate { name: text(&mut typed, "--name")? },
+        (Some("store"), "delete") => {
+            Command::StoreDelete { name: text(&mut typed, "--name")?, confirmed: typed.has("-y") }
+        }
         (Some("store"), "permission") => Command::StorePermission {
             name: text(&mut typed, "--name")?,
             change: change(&mut typed)?,
         },
-        (Some("store"), "get-permissions") => Command::StorePermissions {
-            name: text(&mut typed, "--name")?,
-        },
+        (Some("store"), "get-permissions") => {
+            Command::StorePermissions { name: text(&mut typed, "--name")? }
+        }
         (Some("entry"), "create") => new_entry(typed)?,
         (Some("entry"), "list") => Command::EntryList {
             store: text(&mut typed, "--store")?,
@@ -112,10 +82,9 @@ pub(super) fn meant(words: Words) -> Result<Command, Ending> {
                 Detail::Pem
             },
         },
-        (Some("entry"), "delete") => Command::EntryDelete {
-            entry: entry(&mut typed)?,
-            confirmed: typed.has("-y"),
-        },
+        (Some("entry"), "delete") => {
+            Command::EntryDelete { entry: entry(&mut typed)?, confirmed: typed.has("-y") }
+        }
         (Some("entry"), "getcert") => Command::EntryCertificate {
             entry: entry(&mut typed)?,
             output: typed.take("--output").map(PathBuf::from),
@@ -169,10 +138,7 @@ fn change(typed: &mut Typed) -> Result<ChangePermission, Ending> {
 
 fn new_entry(mut typed: Typed) -> Result<Command, Ending> {
     let store = text(&mut typed, "--store")?;
-    let alias = typed
-        .take("--alias")
-        .map(|alias| readable(alias, "--alias"))
-        .transpose()?;
+    let alias = typed.take("--alias").map(|alias| readable(alias, "--alias")).transpose()?;
     let certificates = typed.take("--cert").map(PathBuf::from);
     let key = typed.take("--key").map(PathBuf::from);
     let content = match (certificates, key) {
@@ -192,18 +158,11 @@ fn new_entry(mut typed: Typed) -> Result<Command, Ending> {
             "a key without a certificate has no thumbprint to be named by; add --alias ALIAS",
         )));
     }
-    Ok(Command::EntryCreate {
-        store,
-        alias,
-        content,
-    })
+    Ok(Command::EntryCreate { store, alias, content })
 }
 
 fn entry(typed: &mut Typed) -> Result<EntryName, Ending> {
-    Ok(EntryName {
-        store: text(typed, "--store")?,
-        alias: text(typed, "--alias")?,
-    })
+    Ok(EntryName { store: text(typed, "--store")?, alias: text(typed, "--alias")? })
 }
 
 fn text(typed: &mut Typed, option: &str) -> Result<String, Ending> {
@@ -216,9 +175,7 @@ fn readable(value: OsString, option: &str) -> Result<String, Ending> {
     match value.into_string() {
         Ok(text) if !text.is_empty() => Ok(text),
         Ok(_) => Err(Ending::usage(format!("the value of {option} is empty"))),
-        Err(_) => Err(Ending::usage(format!(
-            "the value of {option} is not UTF-8 text"
-        ))),
+        Err(_) => Err(Ending::usage(format!("the value of {option} is not UTF-8 text"))),
     }
 }
 
@@ -271,11 +228,7 @@ mod tests {
         assert!(command("entry create --store s --key k").is_err());
         assert!(matches!(
             command("entry create --store s --cert c").unwrap(),
-            Command::EntryCreate {
-                alias: None,
-                content: Content::Certificates(_),
-                ..
-            }
+            Command::EntryCreate { alias: None, content: Content::Certificates(_), .. }
         ));
     }
 }

@@ -47,9 +47,7 @@ fn read_chain(path: &Path) -> Result<String, Failure> {
         files::read(path).map_err(|error| Failure::because(codes::VECS_CERT_IO, &error))?;
     let certificates = certificates_from_pem(&octets).map_err(|error| {
         let mut failure = Failure::because(codes::BAD_FORMAT, &error);
-        failure
-            .sentence
-            .insert_str(0, &format!("{}: ", path.display()));
+        failure.sentence.insert_str(0, &format!("{}: ", path.display()));
         failure
     })?;
     Ok(certificates
@@ -80,10 +78,7 @@ pub(super) fn list(
         .into_iter()
         .map(|entry| Ok((described(&entry, detail)?, entry)))
         .collect::<Result<Vec<_>, Failure>>()?;
-    terminal.out(&format!(
-        "Number of entries in store :\t{}\n",
-        entries.len()
-    ));
+    terminal.out(&format!("Number of entries in store :\t{}\n", entries.len()));
     for (description, entry) in entries {
         if detail == Detail::Aliases {
             terminal.out(&format!("{}\n", entry.alias));
@@ -119,16 +114,12 @@ fn with_newline(pem: &str) -> String {
 fn as_text(entry: &Entry) -> Result<String, Failure> {
     let broken = |error: &crate::x509::Error| {
         let mut failure = Failure::because(codes::BAD_FORMAT, error);
-        failure
-            .sentence
-            .insert_str(0, &format!("entry [{}]: ", entry.alias));
+        failure.sentence.insert_str(0, &format!("entry [{}]: ", entry.alias));
         failure
     };
     let text = match entry.entry_type {
         _ if entry.pem.trim().is_empty() => return Ok(String::new()),
-        EntryType::Crl => Crl::from_pem(&entry.pem)
-            .map_err(|error| broken(&error))?
-            .to_text(),
+        EntryType::Crl => Crl::from_pem(&entry.pem).map_err(|error| broken(&error))?.to_text(),
         EntryType::PrivateKey | EntryType::SecretKey | EntryType::TrustedCert => {
             certificates_from_pem(entry.pem.as_bytes())
                 .map_err(|error| broken(&error))?
@@ -171,9 +162,7 @@ pub(super) fn certificate(
         None => terminal.out(&shown),
         Some(place) => {
             let mut file = NewFile::beside(place, Audience::Owner).map_err(unwritable)?;
-            file.write(&shown)
-                .and_then(|()| file.keep())
-                .map_err(unwritable)?;
+            file.write(&shown).and_then(|()| file.keep()).map_err(unwritable)?;
         }
     }
     Ok(())
@@ -241,9 +230,7 @@ pub(super) fn delete(
     }
     let deleted: Deleted = vecs.delete(&words::entry(store, alias))?;
     // The blank after the line is the original's.
-    terminal.out(&format!(
-        "Deleted entry with alias [{alias}] in store [{store}] successfully\n "
-    ));
+    terminal.out(&format!("Deleted entry with alias [{alias}] in store [{store}] successfully\n "));
     if !deleted.existed {
         terminal.err(&format!(
             "note: no entry with alias [{alias}] was in store [{store}]; 'vecs-cli entry list --store {store} --aliases' shows what is there"

@@ -43,30 +43,15 @@ pub(super) enum Repeated {
 }
 
 const fn required(word: &'static str, value: &'static str, help: &'static str) -> Opt {
-    Opt {
-        word,
-        value: Some(value),
-        required: true,
-        help,
-    }
+    Opt { word, value: Some(value), required: true, help }
 }
 
 const fn optional(word: &'static str, value: &'static str, help: &'static str) -> Opt {
-    Opt {
-        word,
-        value: Some(value),
-        required: false,
-        help,
-    }
+    Opt { word, value: Some(value), required: false, help }
 }
 
 const fn flag(word: &'static str, help: &'static str) -> Opt {
-    Opt {
-        word,
-        value: None,
-        required: false,
-        help,
-    }
+    Opt { word, value: None, required: false, help }
 }
 
 const NAME: Opt = required("--name", "STORE", "Name of the store");
@@ -74,11 +59,7 @@ const STORE: Opt = required("--store", "STORE", "Name of the store");
 const ALIAS: Opt = required("--alias", "ALIAS", "Alias of the entry");
 const YES: Opt = flag("-y", "Do not ask");
 const TEXT: Opt = flag("--text", "Show certificates as text");
-const OUTPUT: Opt = optional(
-    "--output",
-    "FILE",
-    "Write to this file, readable by its owner alone",
-);
+const OUTPUT: Opt = optional("--output", "FILE", "Write to this file, readable by its owner alone");
 // The original reaches other machines with these two. They are read, so that the rule about their
 // going together is kept, and then refused.
 const SERVER: Opt = optional("--server", "HOST", "Another machine; not available");
@@ -148,13 +129,7 @@ pub(super) const VERBS: &[Verb] = &[
         group: Some("entry"),
         name: "list",
         about: "Lists the entries of a store with their certificates",
-        options: &[
-            STORE,
-            TEXT,
-            flag("--aliases", "Show only the aliases"),
-            SERVER,
-            UPN,
-        ],
+        options: &[STORE, TEXT, flag("--aliases", "Show only the aliases"), SERVER, UPN],
         repeated: Repeated::FirstCounts,
     },
     Verb {

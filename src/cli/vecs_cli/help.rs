@@ -51,11 +51,7 @@ fn synopsis(verb: &Verb) -> String {
             Some(value) => format!("{} <{value}>", option.word),
             None => option.word.to_owned(),
         };
-        let _ = if option.required {
-            write!(line, " {shown}")
-        } else {
-            write!(line, " [{shown}]")
-        };
+        let _ = if option.required { write!(line, " {shown}") } else { write!(line, " [{shown}]") };
     }
     line
 }
@@ -73,10 +69,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand_required(true);
     for group in ["store", "entry"] {
-        let verbs = VERBS
-            .iter()
-            .filter(|verb| verb.group == Some(group))
-            .map(verb_command);
+        let verbs = VERBS.iter().filter(|verb| verb.group == Some(group)).map(verb_command);
         command = command.subcommand(
             Command::new(group)
                 .about(format!("Commands on a {group}"))
@@ -85,12 +78,7 @@ pub fn command() -> Command {
                 .subcommands(verbs),
         );
     }
-    command.subcommands(
-        VERBS
-            .iter()
-            .filter(|verb| verb.group.is_none())
-            .map(verb_command),
-    )
+    command.subcommands(VERBS.iter().filter(|verb| verb.group.is_none()).map(verb_command))
 }
 
 fn verb_command(verb: &Verb) -> Command {

@@ -40,10 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, layout: &Layout) -> Ex
     match (code, terminal.finish()) {
         (0, Err(error)) => {
             let lost = Failure::because(codes::VECS_FILE_IO, &error);
-            Terminal::default().err(&format!(
-                "the output could not be written: {}",
-                lost.sentence
-            ));
+            Terminal::default().err(&format!("the output could not be written: {}", lost.sentence));
             exit::status(lost.code)
         }
         (code, _) => exit::status(code),
@@ -69,20 +66,16 @@ fn perform(command: Command, vecs: &Vecs, terminal: &mut Terminal) -> Result<(),
             stores::change_permission(&name, &change, vecs, terminal)
         }
         Command::StorePermissions { name } => stores::permissions(&name, vecs, terminal),
-        Command::EntryCreate {
-            store,
-            alias,
-            content,
-        } => entries::create(&store, alias, &content, vecs, terminal),
+        Command::EntryCreate { store, alias, content } => {
+            entries::create(&store, alias, &content, vecs, terminal)
+        }
         Command::EntryList { store, detail } => entries::list(&store, detail, vecs, terminal),
         Command::EntryDelete { entry, confirmed } => {
             entries::delete(&entry, confirmed, vecs, terminal)
         }
-        Command::EntryCertificate {
-            entry,
-            output,
-            as_text,
-        } => entries::certificate(&entry, output.as_deref(), as_text, vecs, terminal),
+        Command::EntryCertificate { entry, output, as_text } => {
+            entries::certificate(&entry, output.as_deref(), as_text, vecs, terminal)
+        }
         Command::EntryKey { entry, output } => {
             entries::key(&entry, output.as_deref(), vecs, terminal)
         }

@@ -58,9 +58,7 @@ pub(super) fn change_permission(
 ) -> Result<(), Ending> {
     let IgnoredAny = vecs.post(&words::permissions(name), change)?;
     // Two blanks before the last word, and one after the line: the original's.
-    terminal.out(&format!(
-        "Permissions for store [{name}] set  successfully\n "
-    ));
+    terminal.out(&format!("Permissions for store [{name}] set  successfully\n "));
     Ok(())
 }
 
@@ -73,15 +71,12 @@ pub(super) fn permissions(name: &str, vecs: &Vecs, terminal: &mut Terminal) -> R
     for grant in permissions.grants {
         // `readkey` stands last, so that a script that looks for the original's words finds them
         // where they were.
-        let rights: Vec<_> = [
-            (Right::Read, "read"),
-            (Right::Write, "write"),
-            (Right::ReadKey, "readkey"),
-        ]
-        .into_iter()
-        .filter(|(right, _)| grant.rights.contains(right))
-        .map(|(_, word)| word)
-        .collect();
+        let rights: Vec<_> =
+            [(Right::Read, "read"), (Right::Write, "write"), (Right::ReadKey, "readkey")]
+                .into_iter()
+                .filter(|(right, _)| grant.rights.contains(right))
+                .map(|(_, word)| word)
+                .collect();
         terminal.out(&format!("{}\t{}\n", grant.user, rights.join(",")));
     }
     Ok(())

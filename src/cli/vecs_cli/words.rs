@@ -50,9 +50,7 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Words, E
     if first == "--version" {
         return Ok(Words::Version);
     }
-    let is_group = VERBS
-        .iter()
-        .any(|verb| verb.group.is_some_and(|group| first == group));
+    let is_group = VERBS.iter().any(|verb| verb.group.is_some_and(|group| first == group));
     let verb = if is_group {
         match words.next() {
             None => {
@@ -89,10 +87,7 @@ fn options(
     verb: &'static Verb,
     mut words: impl Iterator<Item = OsString>,
 ) -> Result<Words, Ending> {
-    let mut typed = Typed {
-        verb,
-        given: Vec::new(),
-    };
+    let mut typed = Typed { verb, given: Vec::new() };
     while let Some(word) = words.next() {
         if word == "--help" {
             return Ok(Words::Help);
@@ -103,18 +98,13 @@ fn options(
         let value = match option.value {
             None => OsString::new(),
             Some(value) => words.next().ok_or_else(|| {
-                Ending::usage(format!(
-                    "a value <{value}> is missing after {}",
-                    option.word
-                ))
+                Ending::usage(format!("a value <{value}> is missing after {}", option.word))
             })?,
         };
         typed.count(option, value);
     }
-    if let Some(missing) = verb
-        .options
-        .iter()
-        .find(|option| option.required && !typed.has(option.word))
+    if let Some(missing) =
+        verb.options.iter().find(|option| option.required && !typed.has(option.word))
     {
         return Err(Ending::usage(format!("{} is missing", missing.word)));
     }
