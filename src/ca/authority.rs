@@ -72,8 +72,8 @@ impl Authority {
         for reference in &unfinished {
             tracing::warn!(
                 reference,
-                "the journal has an intent without an outcome: the process died while the token \
-                 was signing; nothing was answered"
+                "the journal has an intent without an outcome: the process died, or the disk was \
+                 full, while the token worked; nothing was answered"
             );
         }
         let authority = Self {
