@@ -33,10 +33,6 @@ impl Directory {
     /// # Errors
     /// None today; the signature leaves room for a directory that reads its nodes.
     pub fn open(store: Store, node_name: &str, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
-        Ok(Arc::new(Self {
-            store,
-            node_name: node_name.to_owned(),
-            clock,
-        }))
+        Ok(Arc::new(Self { store, node_name: node_name.to_owned(), clock }))
     }
 }
