@@ -1,1 +1,4 @@
 //! (to be written)
+
+pub mod sealwright;
+pub mod service_control;

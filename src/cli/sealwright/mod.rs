@@ -1,0 +1,2 @@
+//! `sealwright`: sets the appliance up and looks after it.
+pub(in crate::cli) mod root;
