@@ -4,6 +4,7 @@
 
 pub mod base;
 
+pub mod hardening;
 pub mod store;
 pub mod x509;
 
@@ -24,4 +25,5 @@ pub mod workshop;
 
 pub mod cli;
 pub mod daemon;
+pub mod gateway;
 pub mod setup;

@@ -47,6 +47,15 @@ pub enum ProfileName {
     Strict,
 }
 
+impl std::fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::VmcaCompat => "vmca-compat",
+            Self::Strict => "strict",
+        })
+    }
+}
+
 /// `[profile.NAME]`: what may be changed in a named profile.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

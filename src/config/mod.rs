@@ -14,6 +14,15 @@ use serde::{Deserialize, Serialize};
 pub use ca::{CaSection, ProfileName, ProfileSection};
 pub use token::{TokenRole, TokenSection};
 
+/// Path on the gateway under which the trusted roots are published.
+pub const TRUSTED_ROOTS: &str = "/afd/vecs/ca";
+
+/// Days of validity where the file says nothing: what the original issues.
+const DEFAULT_VALIDITY: u32 = 730;
+
+/// The most days that a profile may say: ten years.
+const LONGEST_VALIDITY: u32 = 3660;
+
 /// The whole file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,10 +151,61 @@ impl Config {
                 }
             }
         })?;
-        toml::from_str(&text).map_err(|cause| Error::Invalid {
+        let invalid = |what: String| Error::Invalid {
             path: path.to_owned(),
-            what: cause.to_string(),
+            what,
+        };
+        let config: Self = toml::from_str(&text).map_err(|cause| invalid(cause.to_string()))?;
+        config
+            .contradiction()
+            .map_or(Ok(config), |what| Err(invalid(what)))
+    }
+
+    /// What the types alone do not rule out.
+    fn contradiction(&self) -> Option<String> {
+        if self.node.name.is_empty()
+            || self
+                .node
+                .name
+                .contains(|c: char| c.is_whitespace() || c == '/')
+        {
+            return Some("node.name must be a host name or an IP address".to_owned());
+        }
+        if self.vecs.refresh_seconds == 0 {
+            return Some("vecs.refresh_seconds must be at least 1".to_owned());
+        }
+        if self.ca.crl_days == 0 {
+            return Some("ca.crl_days must be at least 1".to_owned());
+        }
+        self.profile.iter().find_map(|(name, section)| {
+            let days = section.validity_days?;
+            (!(1..=LONGEST_VALIDITY).contains(&days)).then(|| {
+                format!("profile.{name}.validity_days must lie between 1 and {LONGEST_VALIDITY}")
+            })
         })
+    }
+
+    /// Days of validity of a profile's certificates.
+    pub fn validity_days(&self, profile: ProfileName) -> u32 {
+        self.profile
+            .get(&profile)
+            .and_then(|section| section.validity_days)
+            .unwrap_or(DEFAULT_VALIDITY)
+    }
+
+    /// The address in the AIA extension of every certificate that VMCA issues (RFC 5280, 4.2.2.1).
+    ///
+    /// The port is left out where it is 443, as in the certificates of the original.
+    pub fn ca_issuers_url(&self) -> String {
+        let name = &self.node.name;
+        let host = match name.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => name.clone(),
+        };
+        match self.gateway.listen.port() {
+            443 => format!("https://{host}{TRUSTED_ROOTS}"),
+            port => format!("https://{host}:{port}{TRUSTED_ROOTS}"),
+        }
     }
 
     /// The file's text, as `sealwright init` writes it.
@@ -159,6 +219,82 @@ impl Config {
         match role {
             TokenRole::Ca => &self.ca.token,
             TokenRole::Sealing => &self.vecs.token,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{Config, Error, ProfileName};
+
+    const TOKEN: &str = "module = \"/m.so\"\nuri = \"pkcs11:token=x\"\npin = \"file:/p\"\n";
+
+    fn load(head: &str, tail: &str) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sealwright.toml");
+        let text = format!(
+            "{head}\n[ca.token]\n{TOKEN}[vecs]\nwrapping_key = \"00\"\n[vecs.token]\n{TOKEN}{tail}"
+        );
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_address_of_the_roots_names_the_port_only_where_it_is_unusual() {
+        let cases = [
+            ("vc.example", "[::]:443", "https://vc.example/afd/vecs/ca"),
+            (
+                "vc.example",
+                "[::]:9443",
+                "https://vc.example:9443/afd/vecs/ca",
+            ),
+            (
+                "2001:db8::1",
+                "[::]:443",
+                "https://[2001:db8::1]/afd/vecs/ca",
+            ),
+        ];
+        for (name, listen, expected) in cases {
+            let config = load(
+                &format!("[node]\nname = \"{name}\""),
+                &format!("[gateway]\nlisten = \"{listen}\""),
+            );
+            assert_eq!(config.unwrap().ca_issuers_url(), expected);
+        }
+    }
+
+    #[test]
+    fn a_written_file_reads_back() {
+        let config = load(
+            "[node]\nname = \"n\"",
+            "[profile.strict]\nvalidity_days = 90",
+        )
+        .unwrap();
+        let again: Config = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(again.validity_days(ProfileName::Strict), 90);
+        assert_eq!(again.validity_days(ProfileName::VmcaCompat), 730);
+        assert_eq!(again.to_toml(), config.to_toml());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_place() {
+        let cases = [
+            ("[node]\nname = \"\"", "", "node.name"),
+            (
+                "[node]\nname = \"n\"",
+                "[profile.strict]\nvalidity_days = 4000",
+                "strict",
+            ),
+            ("[node]\nname = \"n\"\nnmae = 1", "", "nmae"),
+            ("[node]\nname = \"n\"", "[acces]", "acces"),
+        ];
+        for (head, tail, named) in cases {
+            let refusal = load(head, tail).unwrap_err().to_string();
+            assert!(
+                refusal.contains(named) && refusal.contains("sealwright.toml"),
+                "{refusal}"
+            );
         }
     }
 }

@@ -51,3 +51,17 @@ pub struct TokenSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
 }
+
+impl TokenSection {
+    /// The same selection in the words of the custody crate.
+    ///
+    /// # Errors
+    /// The URI or the PIN source is not written as it must be.
+    pub fn selection(&self) -> Result<hsm::TokenConfig, hsm::Error> {
+        Ok(hsm::TokenConfig {
+            module: self.module.clone(),
+            uri: self.uri.parse()?,
+            pin: self.pin.parse()?,
+        })
+    }
+}

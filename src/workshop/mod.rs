@@ -1,57 +1,33 @@
-//! Floor 5: administrative mode. Keys and tokens are made in a child process, one at a time.
-#![allow(missing_docs, clippy::todo, unused_variables)] // STUB
+//! Floor 5: administrative mode. Tokens and keys are made in a child process, one at a time.
+//!
+//! A service in operation sees its token read-only. What writes to a token happens in a process
+//! apart, `sealwright token-workshop ROLE`, which the service starts before it gives up the right to
+//! write. The two speak JSON lines over the child's standard input and output; the child loads no
+//! module before it is asked, copies the token directory before and after each piece of work, and
+//! ends with its parent.
 
-use crate::base::{KeyAlgorithm, Layout, Secret};
-use crate::config::{TokenRole, TokenSection};
+mod child;
+mod copies;
+mod process;
+mod wire;
 
+pub use child::run_child;
+pub use process::WorkshopProcess;
+
+/// Why the workshop did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0}")]
-    Failed(String),
+    /// The child cannot be started, has ended, or could not make its copies. Nothing was made
+    /// unless the sentence says so.
+    #[error("{what}")]
+    Failed {
+        /// What failed and what to do next.
+        what: String,
+        /// The reason, where the system gave one.
+        #[source]
+        cause: Option<std::io::Error>,
+    },
+    /// The token answered, and the answer is no.
     #[error(transparent)]
     Token(#[from] hsm::Error),
-}
-
-/// The child process `sealwright token-workshop ROLE`, waiting for work on its standard input.
-/// Started BEFORE the parent restricts itself and before any module is loaded.
-pub struct WorkshopProcess;
-impl WorkshopProcess {
-    /// Spawns the `sealwright` program that lies beside the running one.
-    pub fn start(layout: &Layout, role: TokenRole, token: &TokenSection) -> Result<Self, Error> {
-        todo!()
-    }
-    /// PIN files are read by the child; nothing secret is on its command line.
-    pub fn create_token(
-        &self,
-        label: &str,
-        so_pin: &hsm::PinSource,
-        user_pin: &hsm::PinSource,
-    ) -> Result<hsm::TokenIdentity, Error> {
-        todo!()
-    }
-    /// Label and serial of the configured token.
-    pub fn identity(&self) -> Result<hsm::TokenIdentity, Error> {
-        todo!()
-    }
-    pub fn generate_wrapping_key(&self, label: &str) -> Result<hsm::KeyId, Error> {
-        todo!()
-    }
-    pub fn generate_signing_key(
-        &self,
-        label: &str,
-        algorithm: KeyAlgorithm,
-    ) -> Result<hsm::KeyReference, Error> {
-        todo!()
-    }
-    pub fn import_signing_key(
-        &self,
-        label: &str,
-        pkcs8: &Secret,
-    ) -> Result<hsm::KeyReference, Error> {
-        todo!()
-    }
-}
-/// What the child runs: `sealwright token-workshop ROLE` (hidden command).
-pub fn run_child(layout: &Layout, role: TokenRole) -> std::process::ExitCode {
-    todo!()
 }

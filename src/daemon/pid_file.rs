@@ -1,0 +1,161 @@
+//! One process per service: the pid file, locked for as long as the process lives.
+//!
+//! A pid alone may belong to another process by the time it is read. With the start time of the
+//! process and the boot it belongs to, a signal cannot hit a stranger.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Which process holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// Process id.
+    pub pid: u32,
+    /// When it started: clock ticks after boot, field 22 of `/proc/PID/stat`.
+    pub start_ticks: u64,
+    /// `/proc/sys/kernel/random/boot_id`: which boot the ticks count from.
+    pub boot_id: String,
+}
+
+/// Why the pid file could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds it.
+    #[error("{service} is running already{}; stop it first with `service-control --stop {service}`", in_process(.pid))]
+    Running {
+        /// The service.
+        service: String,
+        /// The other process, where the file says which.
+        pid: Option<u32>,
+    },
+    /// It cannot be written, or this process cannot be identified.
+    #[error("the pid file {} cannot be written", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+fn in_process(pid: &Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" as process {pid}"))
+}
+
+/// The locked file. Keep it until the process ends.
+#[derive(Debug)]
+pub struct PidFile(File);
+
+impl PidFile {
+    /// Opens, locks and fills the file.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn take(path: &Path, service: &str) -> Result<Self, Error> {
+        let unwritable = |cause| Error::Unwritable {
+            path: path.to_owned(),
+            cause,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(path)
+            .map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Running {
+                    service: service.to_owned(),
+                    pid: holder(&mut file),
+                });
+            }
+            Err(TryLockError::Error(cause)) => return Err(unwritable(cause)),
+        }
+        let identity = own_identity().map_err(unwritable)?;
+        let text = serde_json::to_string(&identity)
+            .map_err(io::Error::other)
+            .map_err(unwritable)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(unwritable)?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // Emptied, not removed: whoever has it open already waits for the lock of this very file.
+        let _ = self.0.set_len(0);
+    }
+}
+
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str::<ProcessIdentity>(&text)
+        .ok()
+        .map(|identity| identity.pid)
+}
+
+fn own_identity() -> io::Result<ProcessIdentity> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let start_ticks = start_ticks(&stat)
+        .ok_or_else(|| io::Error::other("/proc/self/stat has an unknown form"))?;
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(ProcessIdentity {
+        pid: std::process::id(),
+        start_ticks,
+        boot_id: boot_id.trim().to_owned(),
+    })
+}
+
+/// Field 22. The second field, the program's name in parentheses, may hold blanks and parentheses.
+fn start_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{Error, PidFile, ProcessIdentity, start_ticks};
+
+    #[test]
+    fn a_second_instance_is_refused_and_told_which_process_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmcad.pid");
+        let first = PidFile::take(&path, "vmcad").unwrap();
+        let refusal = PidFile::take(&path, "vmcad").unwrap_err();
+        assert!(
+            matches!(refusal, Error::Running { pid: Some(pid), .. } if pid == std::process::id())
+        );
+        assert!(
+            refusal.to_string().contains("service-control --stop vmcad"),
+            "{refusal}"
+        );
+
+        let text = std::fs::read_to_string(&path).unwrap();
+        let identity: ProcessIdentity = serde_json::from_str(&text).unwrap();
+        assert!(identity.start_ticks > 0 && identity.boot_id.len() == 36);
+
+        drop(first);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        PidFile::take(&path, "vmcad").unwrap();
+    }
+
+    #[test]
+    fn the_start_time_is_found_behind_any_program_name() {
+        let stat = "7 (a) S 1) b) S 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 4711 13 14";
+        assert_eq!(start_ticks(stat), Some(4711));
+        assert_eq!(start_ticks("7 (a) S"), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! Copies of a token's directory, made before and after something is written to the token.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::base::UnixTime;
+
+/// How many copies are kept; the oldest go first.
+const KEPT: usize = 8;
+
+/// What the copy shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    Before,
+    After,
+}
+
+impl Moment {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
+}
+
+/// Waits until no other workshop works on the token, and keeps others out until the file is dropped.
+pub(super) fn exclusive(home: &Path) -> io::Result<File> {
+    private_folder(home)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(home.join("workshop.lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Copies the directory to `HOME/copies/TIME-NUMBER-before` or `-after`, durably, and forgets the
+/// oldest copies. A copy that was interrupted stays under a name that ends in `.partial`.
+pub(super) fn copy(
+    directory: &Path,
+    home: &Path,
+    moment: Moment,
+    now: UnixTime,
+) -> io::Result<PathBuf> {
+    let copies = home.join("copies");
+    private_folder(&copies)?;
+    let target = free_name(&copies, moment, now)?;
+    let partial = target.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    copy_folder(directory, &partial)?;
+    fs::rename(&partial, &target)?;
+    File::open(&copies)?.sync_all()?;
+    forget_oldest(&copies)?;
+    Ok(target)
+}
+
+/// Names sort by age: the time, and a number among the copies of the same second.
+fn free_name(copies: &Path, moment: Moment, now: UnixTime) -> io::Result<PathBuf> {
+    let time = OffsetDateTime::from_unix_timestamp(now)
+        .map_err(io::Error::other)?
+        .format(format_description!(
+            "[year][month][day]T[hour][minute][second]Z"
+        ))
+        .map_err(io::Error::other)?;
+    let taken = |number: usize| {
+        [Moment::Before, Moment::After].iter().any(|moment| {
+            copies
+                .join(format!("{time}-{number:02}-{}", moment.name()))
+                .exists()
+        })
+    };
+    let number = (0..100)
+        .find(|number| !taken(*number))
+        .ok_or_else(|| io::Error::other("a hundred copies in one second"))?;
+    Ok(copies.join(format!("{time}-{number:02}-{}", moment.name())))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    private_folder(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.sync_all()?;
+        }
+    }
+    File::open(to)?.sync_all()
+}
+
+fn forget_oldest(copies: &Path) -> io::Result<()> {
+    let mut names: Vec<PathBuf> = fs::read_dir(copies)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    names.retain(|name| name.extension().is_none());
+    names.sort();
+    let excess = names.len().saturating_sub(KEPT);
+    names.iter().take(excess).try_for_each(fs::remove_dir_all)
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{KEPT, Moment, copy, exclusive};
+    use std::fs;
+
+    #[test]
+    fn a_copy_holds_what_was_there_and_the_oldest_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path();
+        let token = home.join("tokens/4711");
+        fs::create_dir_all(&token).unwrap();
+        let mut names = Vec::new();
+        for round in 0..KEPT + 3 {
+            fs::write(token.join("token.object"), round.to_string()).unwrap();
+            let moment = if round % 2 == 0 {
+                Moment::Before
+            } else {
+                Moment::After
+            };
+            names.push(copy(&home.join("tokens"), home, moment, 1_700_000_000).unwrap());
+        }
+        assert!(names.is_sorted(), "{names:?}");
+        for (round, name) in names.iter().enumerate() {
+            let content = fs::read_to_string(name.join("4711/token.object"));
+            match round {
+                0..3 => assert!(content.is_err(), "{} was kept", name.display()),
+                _ => assert_eq!(content.unwrap(), round.to_string()),
+            }
+        }
+        assert!(names[0].ends_with("copies/20231114T221320Z-00-before"));
+    }
+
+    #[test]
+    fn only_one_workshop_works_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = exclusive(folder.path()).unwrap();
+        let other = fs::File::open(folder.path().join("workshop.lock")).unwrap();
+        assert!(other.try_lock().is_err());
+        drop(held);
+        other.try_lock().unwrap();
+    }
+}
