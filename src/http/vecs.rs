@@ -1,9 +1,321 @@
 //! Paths of `vmafdd`.
-#![allow(missing_docs, clippy::todo, unused_variables)] // STUB
-use crate::vecs::Vecs;
+
 use std::sync::Arc;
+
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use zeroize::Zeroizing;
+
+use super::{Asking, Reject, on_blocking_thread};
+use crate::access::ManageStores;
+use crate::api::vecs::{
+    ChangePermission, Created, Deleted, Entry, EntryKey, EntryType, Grant, NewEntry, NewStore,
+    Permissions, REFRESH, Right, STORES,
+};
+use crate::api::{HEALTH, Health, KeyText, Kind, Problem, TokenHealth};
+use crate::base::{Secret, Service};
+use crate::vecs::{self, Alias, EntryKind, Principal, StoreName, Vecs};
+
 /// Runs one refresh cycle now and returns when it has ended; the daemon's job provides it.
-pub type RefreshNow = Arc<dyn Fn() -> Result<(), crate::api::Problem> + Send + Sync>;
-pub fn router(vecs: Arc<Vecs>, refresh: RefreshNow) -> axum::Router {
-    todo!()
+pub type RefreshNow = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
+
+type Answer<T> = Result<Json<T>, Reject>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+type InPath<T> = Result<Path<T>, PathRejection>;
+
+/// The word for everyone; a user of that name in other case is a user.
+const EVERYONE: &str = "EVERYONE";
+
+/// The routes of `vmafdd`.
+pub fn router(vecs: Arc<Vecs>, refresh: RefreshNow) -> Router {
+    Router::new()
+        .route(HEALTH, get(health))
+        .route(STORES, get(stores).post(create_store))
+        .route("/v1/stores/{store}", delete(delete_store))
+        .route(
+            "/v1/stores/{store}/permissions",
+            get(permissions).post(change_permission),
+        )
+        .route(
+            "/v1/stores/{store}/entries",
+            get(entries).post(create_entry),
+        )
+        .route(
+            "/v1/stores/{store}/entries/{alias}",
+            get(entry).delete(delete_entry),
+        )
+        .route("/v1/stores/{store}/entries/{alias}/key", post(entry_key))
+        .with_state(vecs)
+        .route(
+            REFRESH,
+            post(move |asking: Asking| refresh_now(asking, refresh)),
+        )
+}
+
+async fn health(State(vecs): State<Arc<Vecs>>) -> Answer<Health> {
+    let standing = on_blocking_thread(move || Ok::<_, Problem>(vecs.standing())).await?;
+    let state = match standing.token_fault {
+        None => crate::api::State::Ok,
+        Some(_) => crate::api::State::Degraded,
+    };
+    Ok(Json(Health {
+        service: Service::Vmafdd.name().to_owned(),
+        state,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        detail: standing.token_fault.clone(),
+        token: standing.token.map(|token| TokenHealth {
+            label: token.label,
+            serial: token.serial,
+            state,
+            detail: standing.token_fault,
+        }),
+    }))
+}
+
+async fn stores(State(vecs): State<Arc<Vecs>>, _asking: Asking) -> Answer<Vec<String>> {
+    let names = on_blocking_thread(move || vecs.stores()).await?;
+    Ok(Json(names.iter().map(ToString::to_string).collect()))
+}
+
+async fn create_store(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    body: Body<NewStore>,
+) -> Answer<()> {
+    let Json(new) = body?;
+    on_blocking_thread(move || vecs.create_store(&caller, &StoreName::new(&new.name)?)).await?;
+    Ok(Json(()))
+}
+
+async fn delete_store(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<String>,
+) -> Answer<()> {
+    let name = in_path(path)?;
+    on_blocking_thread(move || vecs.owned(&caller, &StoreName::new(&name)?)?.delete()).await?;
+    Ok(Json(()))
+}
+
+async fn permissions(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<String>,
+) -> Answer<Permissions> {
+    let name = in_path(path)?;
+    on_blocking_thread(move || {
+        let found = vecs
+            .owned(&caller, &StoreName::new(&name)?)?
+            .permissions()?;
+        Ok::<_, vecs::Error>(Json(Permissions {
+            owner: name_of_user(found.owner),
+            grants: found
+                .grants
+                .into_iter()
+                .map(|(principal, rights)| Grant {
+                    user: match principal {
+                        Principal::Everyone => EVERYONE.to_owned(),
+                        Principal::User(uid) => name_of_user(uid),
+                    },
+                    rights: rights.into_iter().map(right_on_the_wire).collect(),
+                })
+                .collect(),
+        }))
+    })
+    .await
+}
+
+async fn change_permission(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<String>,
+    body: Body<ChangePermission>,
+) -> Answer<()> {
+    let name = in_path(path)?;
+    let Json(change) = body?;
+    on_blocking_thread(move || {
+        let store = vecs.owned(&caller, &StoreName::new(&name)?)?;
+        let right = match change.right {
+            Right::Read => vecs::Right::Read,
+            Right::Write => vecs::Right::Write,
+            Right::ReadKey => vecs::Right::ReadKey,
+        };
+        store.change(principal(&change.user)?, right, change.grant)
+    })
+    .await?;
+    Ok(Json(()))
+}
+
+async fn entries(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<String>,
+) -> Answer<Vec<Entry>> {
+    let name = in_path(path)?;
+    let found =
+        on_blocking_thread(move || vecs.readable(&caller, &StoreName::new(&name)?)?.entries())
+            .await?;
+    Ok(Json(found.into_iter().map(entry_on_the_wire).collect()))
+}
+
+async fn create_entry(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<String>,
+    body: Body<NewEntry>,
+) -> Answer<Created> {
+    let name = in_path(path)?;
+    let Json(new) = body?;
+    let alias = on_blocking_thread(move || {
+        let store = vecs.writable(&caller, &StoreName::new(&name)?)?;
+        let key = new
+            .key
+            .map(|key| Secret::new(key.expose_secret().as_bytes().to_vec()));
+        store.create(vecs::NewEntry::read(
+            new.alias.as_deref(),
+            new.certificates.as_deref(),
+            key.as_ref(),
+        )?)
+    })
+    .await?;
+    Ok(Json(Created {
+        alias: alias.to_string(),
+    }))
+}
+
+async fn entry(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<(String, String)>,
+) -> Answer<Entry> {
+    let (name, alias) = in_path(path)?;
+    let found = on_blocking_thread(move || {
+        vecs.readable(&caller, &StoreName::new(&name)?)?
+            .entry(&Alias::new(&alias)?)
+    })
+    .await?;
+    Ok(Json(entry_on_the_wire(found)))
+}
+
+async fn delete_entry(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<(String, String)>,
+) -> Answer<Deleted> {
+    let (name, alias) = in_path(path)?;
+    let existed = on_blocking_thread(move || {
+        vecs.writable(&caller, &StoreName::new(&name)?)?
+            .delete(&Alias::new(&alias)?)
+    })
+    .await?;
+    Ok(Json(Deleted { existed }))
+}
+
+async fn entry_key(
+    State(vecs): State<Arc<Vecs>>,
+    Asking(caller): Asking,
+    path: InPath<(String, String)>,
+) -> Answer<EntryKey> {
+    let (name, alias) = in_path(path)?;
+    let secret = on_blocking_thread(move || {
+        vecs.readable_key(&caller, &StoreName::new(&name)?, &Alias::new(&alias)?)?
+            .open()
+    })
+    .await?;
+    let text = std::str::from_utf8(secret.expose_secret()).map_err(|_| {
+        Reject(Problem {
+            kind: Kind::Internal,
+            code: 90101,
+            detail: "the stored key is no text; delete the entry and create it again".to_owned(),
+        })
+    })?;
+    Ok(Json(EntryKey {
+        key: KeyText::new(Zeroizing::new(text.to_owned())),
+    }))
+}
+
+async fn refresh_now(Asking(caller): Asking, refresh: RefreshNow) -> Answer<()> {
+    caller.permit::<ManageStores>()?;
+    on_blocking_thread(move || refresh()).await?;
+    Ok(Json(()))
+}
+
+fn in_path<T>(path: InPath<T>) -> Result<T, Reject> {
+    path.map(|Path(parts)| parts).map_err(|rejection| {
+        Reject(Problem {
+            kind: Kind::Invalid,
+            code: 87,
+            detail: rejection.body_text(),
+        })
+    })
+}
+
+fn name_of_user(uid: u32) -> String {
+    uzers::get_user_by_uid(uid)
+        .and_then(|user| user.name().to_str().map(str::to_owned))
+        .unwrap_or_else(|| uid.to_string())
+}
+
+/// A user by name, or by number where the system has forgotten the name.
+fn principal(user: &str) -> Result<Principal, vecs::Error> {
+    if user == EVERYONE {
+        return Ok(Principal::Everyone);
+    }
+    uzers::get_user_by_name(user)
+        .map(|found| found.uid())
+        .or_else(|| user.parse().ok())
+        .map(Principal::User)
+        .ok_or_else(|| {
+            vecs::Error::Invalid(format!(
+                "this system knows no user '{user}'; give a login name or {EVERYONE}"
+            ))
+        })
+}
+
+const fn right_on_the_wire(right: vecs::Right) -> Right {
+    match right {
+        vecs::Right::Read => Right::Read,
+        vecs::Right::Write => Right::Write,
+        vecs::Right::ReadKey => Right::ReadKey,
+    }
+}
+
+fn entry_on_the_wire(entry: vecs::Entry) -> Entry {
+    Entry {
+        alias: entry.alias.to_string(),
+        entry_type: match entry.kind {
+            EntryKind::PrivateKey => EntryType::PrivateKey,
+            EntryKind::SecretKey => EntryType::SecretKey,
+            EntryKind::TrustedCert => EntryType::TrustedCert,
+            EntryKind::Crl => EntryType::Crl,
+        },
+        pem: entry.pem,
+    }
+}
+
+impl From<vecs::Error> for Problem {
+    fn from(error: vecs::Error) -> Self {
+        let kind = match &error {
+            vecs::Error::Invalid(_) | vecs::Error::Material(_) | vecs::Error::KeyMismatch => {
+                Kind::Invalid
+            }
+            vecs::Error::Denied(_) => Kind::Denied,
+            vecs::Error::NotFound(_) => Kind::NotFound,
+            vecs::Error::Exists(_) => Kind::Conflict,
+            vecs::Error::Token(_) | vecs::Error::TokenReplaced(_) | vecs::Error::Store(_) => {
+                Kind::Unavailable
+            }
+            vecs::Error::Unreadable { .. } => Kind::Internal,
+        };
+        if matches!(kind, Kind::Unavailable | Kind::Internal) {
+            tracing::error!("{}", error.sentence());
+        }
+        Self {
+            kind,
+            code: error.code(),
+            detail: error.sentence(),
+        }
+    }
 }

@@ -1,36 +1,64 @@
-//! Floor 3: the room of `vmafdd`.
-#![allow(missing_docs, clippy::todo, unused_variables)] // STUB: removed when the room is written.
+//! Floor 3: the room of `vmafdd`, the VMware endpoint certificate store.
+//!
+//! Stores hold entries: certificates, revocation lists, and private keys with their certificates.
+//! Private keys and secrets are sealed in the token ([`envelope`]); everything else works without
+//! a token as well. What a caller may do is decided where a store is opened: [`Vecs::readable`],
+//! [`Vecs::writable`], [`Vecs::readable_key`] and [`Vecs::owned`] are the only ways to one, and
+//! each gives a value that can do that one thing.
+
+mod entries;
+mod envelope;
+mod error;
+mod grants;
+mod names;
+mod records;
+mod refresh;
+mod stores;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::store::Store;
-use crate::x509::{Certificate, Crl};
-use std::sync::Arc;
 
-pub const MIGRATIONS: &[&str] = &[crate::journal::MIGRATION];
+pub use entries::{Entry, EntryKind, NewEntry, ReadableKey, ReadableStore, WritableStore};
+pub use error::Error;
+pub use grants::{OwnedStore, Permissions, Principal, Right};
+pub use names::{Alias, StoreName};
+pub use refresh::PublishedRoot;
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Store(#[from] crate::store::Error),
+use envelope::Envelope;
+
+/// The room's schema.
+pub const MIGRATIONS: &[&str] = &[crate::journal::MIGRATION, records::SCHEMA];
+
+/// The certificate stores of this machine.
+pub struct Vecs {
+    store: Store,
+    envelope: Envelope,
+    clock: Arc<dyn Clock>,
 }
 
+/// How the room and its token stand.
 #[derive(Clone, Debug)]
 pub struct Standing {
+    /// The token, as last seen.
     pub token: Option<hsm::TokenIdentity>,
+    /// Why no key can be sealed or opened, and what to do; `None` where everything works.
     pub token_fault: Option<String>,
 }
 
-/// What the directory publishes: one CA certificate and its CRL.
-#[derive(Clone, Debug)]
-pub struct PublishedRoot {
-    pub certificate: Certificate,
-    pub crl: Option<Crl>,
-}
-
-pub struct Vecs;
 impl Vecs {
-    /// Creates the default stores (owner: the service's user) on first start and proves the wrapping key with a
-    /// check value sealed on first start: a token replaced by another is recognised and refused.
+    /// Opens the room; on first start it makes the default stores, owned by the service's user.
+    ///
+    /// `service_uid` is the user id the service runs as. A token that does not answer, or not with
+    /// the right wrapping key, keeps nobody from opening the room: only sealing and opening keys
+    /// are refused, for as long as it lasts.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database cannot be used.
     pub fn open(
         store: Store,
         token: Arc<hsm::Token>,
@@ -38,13 +66,29 @@ impl Vecs {
         service_uid: u32,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
-        todo!()
+        let vecs = Self {
+            envelope: Envelope::new(token, wrapping_key),
+            store,
+            clock,
+        };
+        vecs.make_default_stores(service_uid)?;
+        match vecs.envelope.prove(&vecs.store) {
+            Err(failure @ Error::Store(_)) => return Err(failure),
+            Err(fault) => tracing::warn!("{}", fault.sentence()),
+            Ok(()) => {}
+        }
+        Ok(Arc::new(vecs))
     }
+
+    /// Asks the token, now, whether it answers with the right wrapping key.
     pub fn standing(&self) -> Standing {
-        todo!()
-    }
-    /// The refresh rule of the reference (section 6) on TRUSTED_ROOTS and TRUSTED_ROOT_CRLS.
-    pub fn refresh(&self, published: &[PublishedRoot]) -> Result<(), Error> {
-        todo!()
+        Standing {
+            token_fault: self
+                .envelope
+                .prove(&self.store)
+                .err()
+                .map(|fault| fault.sentence()),
+            token: self.envelope.identity(),
+        }
     }
 }

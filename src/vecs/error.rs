@@ -1,0 +1,90 @@
+//! Why VECS does not do something, by what the caller does next.
+
+use crate::{store, x509};
+
+/// A refusal or a failure of VECS.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be accepted as it is: correct it.
+    #[error("{0}")]
+    Invalid(String),
+    /// A certificate or a private key cannot be taken; the sentence is the reader's own.
+    #[error(transparent)]
+    Material(x509::Error),
+    /// The private key belongs to another certificate.
+    #[error(
+        "the private key does not belong to the first certificate; \
+         give the key that the certificate was issued for, and put that certificate first"
+    )]
+    KeyMismatch,
+    /// The caller may not do this with this store.
+    #[error("{0}")]
+    Denied(String),
+    /// There is no such store or entry.
+    #[error("{0}")]
+    NotFound(String),
+    /// The name or alias is taken.
+    #[error("{0}")]
+    Exists(String),
+    /// The sealing token does not do its part now. Nothing was changed.
+    #[error(
+        "the sealing token cannot be used, so no private key can be stored or read; \
+         certificates and lists are still served"
+    )]
+    Token(#[source] hsm::Error),
+    /// A token answers, but not with the key under which the stored keys are sealed.
+    #[error(
+        "the token that answers does not hold the wrapping key under which the stored private keys \
+         are sealed: it was replaced, or the key is gone; put the right token back. Until then no \
+         private key is stored or read; certificates and lists are still served"
+    )]
+    TokenReplaced(#[source] hsm::Error),
+    /// A sealed key does not open although the token is the right one: the row was damaged or
+    /// exchanged.
+    #[error(
+        "the stored key of {entry} does not open: its row in the database was damaged or \
+         exchanged; delete the entry and create it again, and find out who changed the database"
+    )]
+    Unreadable {
+        /// Store and alias.
+        entry: String,
+        /// The token's answer.
+        #[source]
+        cause: hsm::Error,
+    },
+    /// The database does not do its part.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// The number that `vecs-cli` prints: a Win32 code or one of VECS (90001 to 90101).
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Denied(_) => 5,
+            Self::Material(
+                x509::Error::NoPem(_) | x509::Error::Malformed(_) | x509::Error::Signature(_),
+            ) => 11,
+            Self::Material(x509::Error::Encrypted(_)) => 1323,
+            Self::Invalid(_) | Self::Material(_) => 87,
+            Self::Store(store::Error::Full(_)) => 112,
+            Self::Exists(_) => 183,
+            Self::NotFound(_) => 4312,
+            Self::Store(_) => 90001,
+            Self::KeyMismatch => 90018,
+            Self::Token(_) | Self::TokenReplaced(_) | Self::Unreadable { .. } => 90101,
+        }
+    }
+
+    /// This layer's sentence and those beneath it, for an operator.
+    pub fn sentence(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+}
