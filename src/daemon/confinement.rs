@@ -16,7 +16,7 @@ const DEVICES: [&str; 3] = ["/dev/null", "/dev/full", "/dev/tty"];
 /// Why the process is not confined. The service goes on: a kernel without Landlock is no reason not
 /// to serve, but the operator is told.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The kernel has no Landlock, or it is switched off.
     #[error(
         "the kernel offers no Landlock; make the token directory read-only for the service by other means"
@@ -42,7 +42,7 @@ pub enum Error {
 ///
 /// # Errors
 /// See [`Error`]; nothing is restricted then.
-pub fn confine(writable: &[&Path]) -> Result<(), Error> {
+pub(super) fn confine(writable: &[&Path]) -> Result<(), Error> {
     // Up to ABI 3 (Linux 6.2), which added truncation; what an older kernel does not know is left out.
     let write: BitFlags<AccessFs> = AccessFs::from_write(ABI::V3);
     let mut ruleset = Ruleset::default().handle_access(write)?.create()?;

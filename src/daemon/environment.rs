@@ -9,11 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Tells the new program that it has been through here, so that it never replaces itself twice.
-pub const MARKER: &str = "SEALWRIGHT_ENVIRONMENT_SET";
+pub(super) const MARKER: &str = "SEALWRIGHT_ENVIRONMENT_SET";
 
 /// Why the environment is not as it must be.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// It was set, and it still is not there: a variable that cannot be set.
     #[error(
         "the environment variable {0} of the token cannot be set; correct it in sealwright.toml"

@@ -1,7 +1,31 @@
-//! Floor 6: assembly of the services.
+//! Floor 6: assembly of the services: configuration, log, protection, token, store, room, listener, jobs.
+//!
+//! A service whose token is absent or refuses its PIN starts all the same: its room answers with the
+//! original's codes, and its health says what is wrong and what to do.
+
 mod arguments;
+mod backoff;
 mod confinement;
 mod environment;
+mod foundation;
+mod log;
 mod pid_file;
+mod publishing;
 mod readiness;
+mod refreshing;
 mod roles;
+mod serving;
+mod token;
+mod vmafdd;
+mod vmcad;
+mod vmdird;
+
+pub use arguments::ROOT_VARIABLE;
+pub(crate) use backoff::Backoff;
+pub(crate) use foundation::{Failure, Foundation, run};
+pub(crate) use log::sentences;
+pub(crate) use readiness::announce_when_answering;
+pub(crate) use serving::runtime;
+pub use vmafdd::vmafdd;
+pub use vmcad::vmcad;
+pub use vmdird::vmdird;

@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 
 /// Which process holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessIdentity {
+pub(super) struct ProcessIdentity {
     /// Process id.
-    pub pid: u32,
+    pid: u32,
     /// When it started: clock ticks after boot, field 22 of `/proc/PID/stat`.
-    pub start_ticks: u64,
+    start_ticks: u64,
     /// `/proc/sys/kernel/random/boot_id`: which boot the ticks count from.
-    pub boot_id: String,
+    boot_id: String,
 }
 
 /// Why the pid file could not be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// Another process holds it.
     #[error("{service} is running already{}; stop it first with `service-control --stop {service}`", in_process(.pid))]
     Running {
@@ -49,14 +49,14 @@ fn in_process(pid: &Option<u32>) -> String {
 
 /// The locked file. Keep it until the process ends.
 #[derive(Debug)]
-pub struct PidFile(File);
+pub(super) struct PidFile(File);
 
 impl PidFile {
     /// Opens, locks and fills the file.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn take(path: &Path, service: &str) -> Result<Self, Error> {
+    pub(super) fn take(path: &Path, service: &str) -> Result<Self, Error> {
         let unwritable = |cause| Error::Unwritable {
             path: path.to_owned(),
             cause,
@@ -69,15 +69,11 @@ impl PidFile {
             .mode(0o644)
             .open(path)
             .map_err(unwritable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Running {
-                    service: service.to_owned(),
-                    pid: holder(&mut file),
-                });
-            }
-            Err(TryLockError::Error(cause)) => return Err(unwritable(cause)),
+        if !lock(&file).map_err(unwritable)? {
+            return Err(Error::Running {
+                service: service.to_owned(),
+                pid: holder(&mut file),
+            });
         }
         let identity = own_identity().map_err(unwritable)?;
         let text = serde_json::to_string(&identity)
@@ -95,6 +91,26 @@ impl Drop for PidFile {
     fn drop(&mut self) {
         // Emptied, not removed: whoever has it open already waits for the lock of this very file.
         let _ = self.0.set_len(0);
+    }
+}
+
+/// Takes the lock; false where another instance holds it.
+///
+/// Whoever asks for the status holds a shared lock for a moment. That is no instance, so it is
+/// waited for.
+fn lock(file: &File) -> io::Result<bool> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(cause)) => return Err(cause),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(cause)) => return Err(cause),
+        }
+        std::thread::yield_now();
     }
 }
 
@@ -150,6 +166,19 @@ mod tests {
         drop(first);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
         PidFile::take(&path, "vmcad").unwrap();
+    }
+
+    #[test]
+    fn somebody_who_only_looks_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmcad.pid");
+        let looking = std::fs::File::create(&path).unwrap();
+        looking.lock_shared().unwrap();
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| PidFile::take(&path, "vmcad").map(drop));
+            looking.unlock().unwrap();
+            taken.join().unwrap().unwrap();
+        });
     }
 
     #[test]

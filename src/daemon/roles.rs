@@ -8,7 +8,7 @@ use crate::config::AccessSection;
 #[error(
     "[access] {key} in sealwright.toml names the user '{name}', whom this system does not know; create the user or remove the name"
 )]
-pub struct UnknownUser {
+pub(super) struct UnknownUser {
     key: &'static str,
     name: String,
 }

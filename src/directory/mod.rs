@@ -1,21 +1,42 @@
-//! Floor 3: the room of `vmdird`.
-#![allow(missing_docs, clippy::todo, unused_variables)] // STUB: removed when the room is written.
+//! Floor 3: the room of `vmdird`, the directory of trusted roots and nodes.
+//!
+//! CA certificates are published here, each under its subject key identifier, with the latest
+//! revocation list of its issuer; `vmafdd` copies them into its stores.
+
+mod error;
+mod nodes;
+mod records;
+mod trusted_roots;
+
+use std::sync::Arc;
 
 use crate::base::Clock;
 use crate::store::Store;
-use std::sync::Arc;
 
-pub const MIGRATIONS: &[&str] = &[crate::journal::MIGRATION];
+pub use error::Error;
+pub use nodes::Node;
+pub use trusted_roots::{Publication, TrustedRoot};
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Store(#[from] crate::store::Error),
+/// The room's schema.
+pub const MIGRATIONS: &[&str] = &[crate::journal::MIGRATION, records::SCHEMA];
+
+/// The directory of this appliance.
+pub struct Directory {
+    store: Store,
+    node_name: String,
+    clock: Arc<dyn Clock>,
 }
 
-pub struct Directory;
 impl Directory {
+    /// Opens the room. `node_name` is the host name by which clients reach this machine.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room for a directory that reads its nodes.
     pub fn open(store: Store, node_name: &str, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
-        todo!()
+        Ok(Arc::new(Self {
+            store,
+            node_name: node_name.to_owned(),
+            clock,
+        }))
     }
 }

@@ -8,11 +8,13 @@ pub mod directory;
 pub mod vecs;
 
 mod blocking;
+mod note;
 mod peer;
 mod problem;
 mod serve;
 
 pub use blocking::on_blocking_thread;
+pub use note::with_note;
 pub use peer::{Asking, Peer};
 pub use problem::Reject;
 pub use serve::{Shutdown, serve_unix};

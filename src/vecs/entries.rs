@@ -1,9 +1,9 @@
 //! Entries: what a new one may be, and what can be done with those that are there.
 
+use super::Error;
 use super::names::{Alias, hex};
 use super::records::{self, NewRow};
 use super::stores::OpenStore;
-use super::{Error, envelope::Sealed};
 use crate::base::Secret;
 use crate::journal::Outcome;
 use crate::store;
@@ -132,6 +132,11 @@ impl NewEntry {
         })
     }
 
+    /// What the entry will be.
+    pub const fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
     fn pem(&self) -> String {
         self.certificates.iter().map(Certificate::to_pem).collect()
     }
@@ -159,13 +164,12 @@ fn key_of(key: &Secret, certificate: &Certificate) -> Result<Secret, Error> {
     Ok(key.to_pkcs8_pem())
 }
 
-/// A private key where the text is one; any other text that does not pretend to be PEM as it is.
+/// A private key where the text is PEM, any other text as it is. A damaged or encrypted key is not
+/// stored as if it were a password.
 fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
-    match PrivateKey::from_pem(text) {
-        Ok(key) => return Ok(key.to_pkcs8_pem()),
-        // A damaged or encrypted key is not stored as if it were a password.
-        Err(x509::Error::NoPem(_)) if !mentions_pem(text) => {}
-        Err(refusal) => return Err(Error::Material(refusal)),
+    if mentions_pem(text) {
+        let key = PrivateKey::from_pem(text).map_err(Error::Material)?;
+        return Ok(key.to_pkcs8_pem());
     }
     let octets = text.expose_secret();
     if octets.is_empty() {
@@ -233,14 +237,23 @@ impl WritableStore<'_> {
         {
             return Err(taken(&self.0.name.to_string(), &new.alias));
         }
-        let sealed: Option<Sealed> = match &new.secret {
-            Some(secret) => Some(vecs.envelope.seal(&vecs.store, store, &new.alias, secret)?),
+        let name = self.0.name.to_string();
+        let note = self.0.note("entry.create", format!("{name}/{}", new.alias));
+        let sealed = match new
+            .secret
+            .as_ref()
+            .map(|secret| vecs.envelope.seal(&vecs.store, store, &new.alias, secret))
+        {
             None => None,
+            Some(Ok(sealed)) => Some(sealed),
+            Some(Err(failure)) => {
+                note.record(vecs, Outcome::Failed)?;
+                return Err(failure);
+            }
         };
         let (pem, details) = (new.pem(), new.details());
         let NewEntry { alias, kind, .. } = new;
-        let (gone, name) = (self.0.gone(), self.0.name.to_string());
-        let note = self.0.note("entry.create", format!("{name}/{alias}"));
+        let gone = self.0.gone();
         vecs.store.write(move |tx| {
             if records::store_by_id(tx, store)?.is_none() {
                 return Err(gone);

@@ -82,13 +82,10 @@ impl Vecs {
 
     /// Asks the token, now, whether it answers with the right wrapping key.
     pub fn standing(&self) -> Standing {
+        let fault = self.envelope.prove(&self.store).err();
         Standing {
-            token_fault: self
-                .envelope
-                .prove(&self.store)
-                .err()
-                .map(|fault| fault.sentence()),
             token: self.envelope.identity(),
+            token_fault: fault.map(|fault| fault.sentence()),
         }
     }
 }

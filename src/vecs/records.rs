@@ -378,3 +378,21 @@ pub(super) fn any_sealed(tx: &mut Transaction<'_>) -> Result<bool, Error> {
 fn content(what: &str) -> Error {
     Error::Content(format!("{what} that cannot be"))
 }
+
+/// Acts, references and outcomes in the journal, for the room's tests.
+#[cfg(test)]
+pub(super) fn journalled(tx: &mut Transaction<'_>) -> Result<Vec<(String, String, String)>, Error> {
+    tx.query(
+        "SELECT act, reference, outcome FROM journal ORDER BY sequence",
+        &[],
+    )?
+    .iter()
+    .map(|row| {
+        Ok((
+            row.text(0)?.to_owned(),
+            row.text(1)?.to_owned(),
+            row.text(2)?.to_owned(),
+        ))
+    })
+    .collect()
+}

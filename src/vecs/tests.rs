@@ -1,1 +1,669 @@
+//! What VECS does without a token: a real database, and a token that never answers. Sealing from
+//! end to end is tried in `tests/appliance`, on a real token.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::Arc;
+
+use super::records::{self, NewRow};
+use super::{
+    Alias, EntryKind, Error, MIGRATIONS, NewEntry, Principal, PublishedRoot, Right, StoreName, Vecs,
+};
+use crate::access::{Caller, Roles};
+use crate::base::{Clock, KeyAlgorithm, Secret, UnixTime};
+use crate::store::Store;
+use crate::x509::{
+    AlternativeNames, CaTemplate, Certificate, Crl, CrlTemplate, PrivateKey, SubjectFields,
+    draft_crl, draft_self_signed_ca,
+};
+
+/// User id of the service in these tests.
+const SERVICE: u32 = 500;
+const ANNA: u32 = 1001;
+const BERT: u32 = 1002;
+const OPERATOR: u32 = 1003;
+
+/// 2026-01-01.
+const NOW: UnixTime = 1_767_225_600;
+
+struct Stopped;
+impl Clock for Stopped {
+    fn now(&self) -> UnixTime {
+        NOW
+    }
+}
+
+struct Room {
+    folder: tempfile::TempDir,
+    store: Store,
+    vecs: Arc<Vecs>,
+}
+
+fn absent_token() -> Arc<hsm::Token> {
+    hsm::Token::new(hsm::TokenConfig {
+        module: "/nonexistent/module.so".into(),
+        uri: "pkcs11:token=absent".parse().unwrap(),
+        pin: hsm::PinSource::File("/nonexistent/pin".into()),
+    })
+}
+
+fn open(store: &Store) -> Arc<Vecs> {
+    Vecs::open(
+        store.clone(),
+        absent_token(),
+        hsm::KeyId([7; 32]),
+        SERVICE,
+        Arc::new(Stopped),
+    )
+    .unwrap()
+}
+
+fn room() -> Room {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("vecs.db"), MIGRATIONS).unwrap();
+    let vecs = open(&store);
+    Room {
+        folder,
+        store,
+        vecs,
+    }
+}
+
+fn caller(uid: u32) -> Caller {
+    Roles::new(vec![SERVICE, OPERATOR], vec![]).caller(uid, Some(format!("u{uid}")))
+}
+
+fn name(text: &str) -> StoreName {
+    StoreName::new(text).unwrap()
+}
+
+fn alias(text: &str) -> Alias {
+    Alias::new(text).unwrap()
+}
+
+fn root(common_name: &str) -> (Certificate, PrivateKey) {
+    let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
+    let subject = SubjectFields {
+        common_name: Some(common_name.to_owned()),
+        ..SubjectFields::default()
+    };
+    let draft = draft_self_signed_ca(&CaTemplate {
+        serial: [0x11; 16],
+        subject: subject.to_name().unwrap(),
+        public_key: key.public_key().clone(),
+        not_before: NOW,
+        not_after: NOW + 86_400,
+        alternative_names: AlternativeNames::default(),
+    })
+    .unwrap();
+    let signature = key.sign(draft.tbs()).unwrap();
+    (
+        Certificate::from_der(&draft.assemble(&signature)).unwrap(),
+        key,
+    )
+}
+
+fn crl(number: u64, issuer: &(Certificate, PrivateKey)) -> Crl {
+    let template = CrlTemplate {
+        number,
+        this_update: NOW,
+        next_update: NOW + 3_600,
+        revoked: vec![],
+    };
+    let draft = draft_crl(&template, &issuer.0).unwrap();
+    let signature = issuer.1.sign(draft.tbs()).unwrap();
+    Crl::from_der(&draft.assemble(&signature)).unwrap()
+}
+
+impl Room {
+    fn aliases(&self, store: &str) -> Vec<String> {
+        self.vecs
+            .readable(&caller(SERVICE), &name(store))
+            .unwrap()
+            .entries()
+            .unwrap()
+            .iter()
+            .map(|entry| entry.alias.to_string())
+            .collect()
+    }
+
+    fn add(
+        &self,
+        store: &str,
+        alias: Option<&str>,
+        certificate: &Certificate,
+    ) -> Result<Alias, Error> {
+        self.vecs
+            .writable(&caller(SERVICE), &name(store))?
+            .create(NewEntry::read(alias, Some(&certificate.to_pem()), None)?)
+    }
+
+    fn journalled(&self) -> Vec<(String, String, String)> {
+        self.store.read(records::journalled).unwrap()
+    }
+}
+
+#[test]
+fn the_default_stores_are_made_once_in_the_order_of_the_original() {
+    let room = room();
+    let expected = "MACHINE_SSL_CERT TRUSTED_ROOTS TRUSTED_ROOT_CRLS machine vsphere-webclient vpxd \
+                    vpxd-extension hvc data-encipherment SMS APPLMGMT_PASSWORD wcp";
+    let names = |vecs: &Vecs| {
+        let names: Vec<String> = vecs
+            .stores()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        names.join(" ")
+    };
+    assert_eq!(names(&room.vecs), expected);
+
+    // A store that an administrator deleted does not come back with the next start.
+    room.vecs
+        .owned(&caller(SERVICE), &name("SMS"))
+        .unwrap()
+        .delete()
+        .unwrap();
+    let again = open(&Store::open(&room.folder.path().join("vecs.db"), MIGRATIONS).unwrap());
+    assert_eq!(names(&again), expected.replace("SMS ", ""));
+
+    for (store, grants) in [
+        ("MACHINE_SSL_CERT", vec![]),
+        (
+            "TRUSTED_ROOTS",
+            vec![(Principal::Everyone, vec![Right::Read])],
+        ),
+        (
+            "TRUSTED_ROOT_CRLS",
+            vec![(Principal::Everyone, vec![Right::Read])],
+        ),
+        ("machine", vec![]),
+    ] {
+        let permissions = again
+            .owned(&caller(SERVICE), &name(store))
+            .unwrap()
+            .permissions()
+            .unwrap();
+        assert_eq!(permissions.owner, SERVICE, "{store}");
+        assert_eq!(permissions.grants, grants, "{store}");
+    }
+}
+
+#[test]
+fn store_names_are_unique_without_regard_to_ascii_case() {
+    let room = room();
+    room.vecs
+        .create_store(&caller(ANNA), &name("Backup"))
+        .unwrap();
+    let again = room
+        .vecs
+        .create_store(&caller(BERT), &name("BACKUP"))
+        .unwrap_err();
+    assert!(
+        matches!(again, Error::Exists(_)) && again.code() == 183,
+        "{again}"
+    );
+    room.vecs
+        .create_store(&caller(BERT), &name("Bäckup"))
+        .unwrap();
+    room.vecs
+        .create_store(&caller(BERT), &name("BÄCKUP"))
+        .unwrap();
+    assert!(room.vecs.readable(&caller(ANNA), &name("bAcKuP")).is_ok());
+    let missing = room
+        .vecs
+        .readable(&caller(0), &name("nowhere"))
+        .err()
+        .unwrap();
+    assert_eq!(missing.code(), 4312, "{missing}");
+}
+
+/// What may be done with a store of Anna's: read, write, read keys, manage.
+#[test]
+fn rights_follow_owner_role_and_grants() {
+    let everyone = Principal::Everyone;
+    let bert = Principal::User(BERT);
+    let (read, write, key) = (Right::Read, Right::Write, Right::ReadKey);
+    type Grants = Vec<(Principal, Right)>;
+    let cases: Vec<(&str, Grants, u32, [bool; 4])> = vec![
+        ("owner", vec![], ANNA, [true, true, true, true]),
+        ("root", vec![], 0, [true, true, true, true]),
+        ("service", vec![], SERVICE, [true, true, true, true]),
+        ("operator", vec![], OPERATOR, [true, true, true, true]),
+        ("stranger", vec![], BERT, [false, false, false, false]),
+        (
+            "reader",
+            vec![(bert, read)],
+            BERT,
+            [true, false, false, false],
+        ),
+        (
+            "writer",
+            vec![(bert, write)],
+            BERT,
+            [false, true, false, false],
+        ),
+        (
+            "key reader",
+            vec![(bert, key)],
+            BERT,
+            [false, false, true, false],
+        ),
+        (
+            "one of everyone",
+            vec![(everyone, read)],
+            BERT,
+            [true, false, false, false],
+        ),
+        (
+            "own and everyone's grants add up",
+            vec![(everyone, read), (bert, key)],
+            BERT,
+            [true, false, true, false],
+        ),
+        (
+            "another's grant",
+            vec![(Principal::User(9), write)],
+            BERT,
+            [false; 4],
+        ),
+        (
+            "all rights are not ownership",
+            vec![(bert, read), (bert, write), (bert, key)],
+            BERT,
+            [true, true, true, false],
+        ),
+    ];
+    for (who, grants, uid, expected) in cases {
+        let room = room();
+        let (vecs, store) = (&room.vecs, name("s"));
+        vecs.create_store(&caller(ANNA), &store).unwrap();
+        let owned = vecs.owned(&caller(ANNA), &store).unwrap();
+        for (principal, right) in grants {
+            owned.change(principal, right, true).unwrap();
+        }
+        let caller = caller(uid);
+        let answers = [
+            vecs.readable(&caller, &store).err(),
+            vecs.writable(&caller, &store).err(),
+            vecs.readable_key(&caller, &store, &alias("a")).err(),
+            vecs.owned(&caller, &store).err(),
+        ];
+        assert_eq!(answers.each_ref().map(Option::is_none), expected, "{who}");
+        for refusal in answers.into_iter().flatten() {
+            assert_eq!(refusal.code(), 5, "{who}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn grants_are_shown_in_order_and_can_be_taken_away() {
+    let room = room();
+    let store = name("s");
+    room.vecs.create_store(&caller(ANNA), &store).unwrap();
+    let owned = room.vecs.owned(&caller(ANNA), &store).unwrap();
+    let bert = Principal::User(BERT);
+    for (principal, right, grant) in [
+        (bert, Right::Write, true),
+        (Principal::Everyone, Right::Read, true),
+        (bert, Right::Read, true),
+        (bert, Right::Read, true),
+        (bert, Right::Write, false),
+        (bert, Right::ReadKey, false),
+    ] {
+        owned.change(principal, right, grant).unwrap();
+    }
+    let permissions = owned.permissions().unwrap();
+    assert_eq!(permissions.owner, ANNA);
+    assert_eq!(
+        permissions.grants,
+        [
+            (Principal::Everyone, vec![Right::Read]),
+            (bert, vec![Right::Read])
+        ]
+    );
+    let changes = room
+        .journalled()
+        .iter()
+        .filter(|(act, ..)| act == "store.permission")
+        .count();
+    assert_eq!(changes, 4, "what was so already leaves no record");
+}
+
+#[test]
+fn refused_acts_are_in_the_journal_with_what_was_asked_for() {
+    let room = room();
+    let (bert, store) = (caller(BERT), name("machine"));
+    assert!(room.vecs.readable(&bert, &store).is_err());
+    assert!(
+        room.vecs
+            .readable_key(&bert, &store, &alias("machine"))
+            .is_err()
+    );
+    assert!(room.vecs.writable(&bert, &store).is_err());
+    assert!(room.vecs.owned(&bert, &store).is_err());
+    let system = room.vecs.owned(&caller(0), &name("trusted_roots")).unwrap();
+    assert_eq!(system.delete().unwrap_err().code(), 5);
+    let refused: Vec<_> = room
+        .journalled()
+        .into_iter()
+        .filter(|(.., outcome)| outcome == "refused")
+        .map(|(act, reference, _)| format!("{act} {reference}"))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "entry.read-key machine/machine",
+            "entry.change machine",
+            "store.manage machine",
+            "store.delete TRUSTED_ROOTS",
+        ]
+    );
+    assert_eq!(room.vecs.stores().unwrap().len(), 12);
+}
+
+#[test]
+fn entries_keep_their_order_and_are_found_in_any_case() {
+    let room = room();
+    let [one, two, three] = ["one", "two", "three"].map(|name| root(name).0);
+    room.add("machine", Some("Zulu"), &one).unwrap();
+    room.add("machine", Some("alpha"), &two).unwrap();
+    let by_content = room.add("machine", None, &three).unwrap();
+    assert_eq!(by_content.as_str(), super::names::hex(&three.sha1()));
+    assert_eq!(
+        room.aliases("machine"),
+        ["Zulu", "alpha", by_content.as_str()]
+    );
+
+    let taken = room.add("machine", Some("ZULU"), &three).unwrap_err();
+    assert!(
+        matches!(taken, Error::Exists(_)) && taken.code() == 183,
+        "{taken}"
+    );
+    // The same alias in another store is another entry.
+    room.add("wcp", Some("zulu"), &three).unwrap();
+
+    let readable = room
+        .vecs
+        .readable(&caller(SERVICE), &name("MACHINE"))
+        .unwrap();
+    let entry = readable.entry(&alias("zULU")).unwrap();
+    assert_eq!(entry.alias.as_str(), "Zulu");
+    assert_eq!(entry.kind, EntryKind::TrustedCert);
+    assert_eq!(entry.pem, one.to_pem());
+    assert_eq!(readable.entry(&alias("nobody")).unwrap_err().code(), 4312);
+
+    let no_key = room
+        .vecs
+        .readable_key(&caller(SERVICE), &name("machine"), &alias("zulu"))
+        .unwrap()
+        .open()
+        .unwrap_err();
+    assert_eq!(no_key.code(), 87);
+    assert_eq!(
+        no_key.to_string(),
+        "No key was found for entry [Zulu] of type [Trusted Cert]."
+    );
+
+    let writable = room
+        .vecs
+        .writable(&caller(SERVICE), &name("machine"))
+        .unwrap();
+    assert!(writable.delete(&alias("ALPHA")).unwrap());
+    assert!(
+        !writable.delete(&alias("ALPHA")).unwrap(),
+        "the second time nothing is there"
+    );
+    assert_eq!(room.aliases("machine"), ["Zulu", by_content.as_str()]);
+}
+
+#[test]
+fn certificates_of_a_bundle_are_written_again_in_their_order() {
+    let (one, two) = (root("one").0, root("two").0);
+    let bundle = format!(
+        "Bag Attributes\r\n{}\r\nnotes\r\n{}",
+        two.to_pem(),
+        one.to_pem()
+    );
+    let room = room();
+    let new = NewEntry::read(None, Some(&bundle), None).unwrap();
+    let alias = room
+        .vecs
+        .writable(&caller(0), &name("machine"))
+        .unwrap()
+        .create(new)
+        .unwrap();
+    assert_eq!(alias.as_str(), super::names::hex(&two.sha1()));
+    let entry = room
+        .vecs
+        .readable(&caller(0), &name("machine"))
+        .unwrap()
+        .entry(&alias)
+        .unwrap();
+    assert_eq!(entry.pem, two.to_pem() + &one.to_pem());
+}
+
+#[test]
+fn what_cannot_become_an_entry_is_refused_with_its_code() {
+    let ((one, one_key), (_, two_key)) = (root("one"), root("two"));
+    let pem = one.to_pem();
+    let text = |text: &str| Some(Secret::new(text.as_bytes().to_vec()));
+    let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n";
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAwAA==\n\
+                     -----END ENCRYPTED PRIVATE KEY-----\n";
+    let cases = [
+        ("nothing", None, None, None, 87),
+        ("a secret without alias", None, None, text("secret"), 87),
+        ("an empty secret", Some("a"), None, text(""), 87),
+        (
+            "a huge secret",
+            Some("a"),
+            None,
+            text(&"x".repeat(64 * 1024 + 1)),
+            87,
+        ),
+        ("an empty alias", Some(""), Some(pem.as_str()), None, 87),
+        ("no PEM", None, Some("hello"), None, 11),
+        ("an empty certificate file", None, Some(""), None, 11),
+        (
+            "half a certificate",
+            None,
+            Some(&pem[..pem.len() / 2]),
+            None,
+            11,
+        ),
+        ("a certificate as the key", None, Some(&pem), text(&pem), 11),
+        ("a certificate as a secret", Some("a"), None, text(&pem), 11),
+        (
+            "a damaged key as a secret",
+            Some("a"),
+            None,
+            text(damaged),
+            11,
+        ),
+        ("an encrypted key", None, Some(&pem), text(encrypted), 1323),
+        (
+            "an encrypted key as a secret",
+            Some("a"),
+            None,
+            text(encrypted),
+            1323,
+        ),
+        (
+            "another's key",
+            None,
+            Some(&pem),
+            Some(two_key.to_pkcs8_pem()),
+            90018,
+        ),
+    ];
+    for (what, alias, certificates, key, code) in cases {
+        match NewEntry::read(alias, certificates, key.as_ref()) {
+            Ok(_) => panic!("{what} was taken"),
+            Err(refusal) => assert_eq!(refusal.code(), code, "{what}: {refusal}"),
+        }
+    }
+    let taken = NewEntry::read(None, Some(&pem), Some(&one_key.to_pkcs8_pem())).unwrap();
+    assert_eq!(taken.kind(), EntryKind::PrivateKey);
+    for secret in [one_key.to_pkcs8_pem(), Secret::new(b"opaque".to_vec())] {
+        let taken = NewEntry::read(Some("a"), None, Some(&secret)).unwrap();
+        assert_eq!(taken.kind(), EntryKind::SecretKey);
+    }
+}
+
+#[test]
+fn without_a_token_keys_are_refused_and_everything_else_goes_on() {
+    let room = room();
+    let standing = room.vecs.standing();
+    assert!(standing.token_fault.is_some() && standing.token.is_none());
+
+    let (certificate, key) = root("one");
+    let new = NewEntry::read(
+        Some("a"),
+        Some(&certificate.to_pem()),
+        Some(&key.to_pkcs8_pem()),
+    )
+    .unwrap();
+    let refusal = room
+        .vecs
+        .writable(&caller(0), &name("machine"))
+        .unwrap()
+        .create(new)
+        .unwrap_err();
+    assert!(matches!(refusal, Error::Token(_)), "{refusal:?}");
+    assert_eq!(refusal.code(), 90101);
+    assert_eq!(room.aliases("machine"), [""; 0]);
+    assert!(room.journalled().contains(&(
+        "entry.create".to_owned(),
+        "machine/a".to_owned(),
+        "failed".to_owned()
+    )));
+    room.add("machine", Some("a"), &certificate).unwrap();
+}
+
+/// Sealed keys whose check value was taken away: a new one would vouch for any token.
+#[test]
+fn a_check_value_is_never_made_for_keys_that_are_sealed_already() {
+    let room = room();
+    room.store
+        .write::<_, crate::store::Error>(|tx| {
+            records::insert_entry(
+                tx,
+                &NewRow {
+                    store: 4,
+                    alias: &alias("a"),
+                    kind: EntryKind::SecretKey,
+                    pem: "",
+                    auto_refresh: false,
+                    created_at: NOW,
+                    sealed: Some(&super::envelope::Sealed {
+                        id: [1; 16],
+                        version: 1,
+                        octets: vec![1, 2, 3],
+                    }),
+                },
+            )
+        })
+        .unwrap();
+    let fault = room.vecs.standing().token_fault.unwrap();
+    assert!(fault.contains("check value"), "{fault}");
+}
+
+#[test]
+fn a_deleted_store_takes_its_entries_and_its_number_with_it() {
+    let room = room();
+    let (anna, bert) = (caller(ANNA), caller(BERT));
+    room.vecs.create_store(&anna, &name("s")).unwrap();
+    let (one, two) = (root("one").0, root("two").0);
+    room.add("s", Some("one"), &one).unwrap();
+    let (readable, writable) = (
+        room.vecs.readable(&anna, &name("s")).unwrap(),
+        room.vecs.writable(&anna, &name("s")).unwrap(),
+    );
+    room.vecs
+        .owned(&anna, &name("s"))
+        .unwrap()
+        .delete()
+        .unwrap();
+    assert_eq!(
+        room.vecs.readable(&anna, &name("s")).err().unwrap().code(),
+        4312
+    );
+
+    // What was opened before must not reach a store that is made afterwards.
+    room.vecs.create_store(&bert, &name("s")).unwrap();
+    room.add("s", Some("two"), &two).unwrap();
+    assert!(readable.entries().unwrap().is_empty());
+    let new = NewEntry::read(None, Some(&one.to_pem()), None).unwrap();
+    assert_eq!(writable.create(new).unwrap_err().code(), 4312);
+    assert_eq!(room.aliases("s"), ["two"]);
+}
+
+#[test]
+fn refresh_follows_the_directory_and_keeps_what_was_added_by_hand() {
+    let room = room();
+    let roots: Vec<_> = (0..300).map(|n| root(&format!("root {n}"))).collect();
+    let published = |range: std::ops::Range<usize>, number: u64| -> Vec<PublishedRoot> {
+        roots[range]
+            .iter()
+            .enumerate()
+            .map(|(n, root)| PublishedRoot {
+                certificate: root.0.clone(),
+                crl: (n % 3 == 0).then(|| crl(number, root)),
+            })
+            .collect()
+    };
+    let fingerprint = |n: usize| super::names::hex(&roots[n].0.sha1());
+
+    // Two by hand: one that is never published, one that is.
+    room.add("TRUSTED_ROOTS", Some("mine"), &root("mine").0)
+        .unwrap();
+    let upper = fingerprint(0).to_ascii_uppercase();
+    room.add("TRUSTED_ROOTS", Some(&upper), &roots[0].0)
+        .unwrap();
+
+    let all = published(0..300, 1);
+    room.vecs.refresh(&all).unwrap();
+    assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 301);
+    let crls = room.aliases("TRUSTED_ROOT_CRLS");
+    assert_eq!(crls.len(), 100);
+    assert_eq!(
+        crls[0],
+        super::names::hex(&all[0].crl.as_ref().unwrap().sha1())
+    );
+    let entry = room
+        .vecs
+        .readable(&caller(BERT), &name("TRUSTED_ROOT_CRLS"))
+        .unwrap()
+        .entry(&alias(&crls[0]))
+        .unwrap();
+    assert_eq!(entry.kind, EntryKind::Crl);
+    assert_eq!(entry.pem, all[0].crl.as_ref().unwrap().to_pem());
+
+    // The same again changes nothing, not even the journal.
+    let records = room.journalled().len();
+    room.vecs.refresh(&all).unwrap();
+    assert_eq!(room.journalled().len(), records);
+
+    // New lists take the place of the old ones.
+    room.vecs.refresh(&published(0..300, 2)).unwrap();
+    let newer = room.aliases("TRUSTED_ROOT_CRLS");
+    assert_eq!(newer.len(), 100);
+    assert!(newer.iter().all(|alias| !crls.contains(alias)));
+
+    // What vanishes goes, the adopted one too; what is only by hand stays.
+    room.vecs.refresh(&published(298..300, 2)).unwrap();
+    assert_eq!(
+        room.aliases("TRUSTED_ROOTS"),
+        ["mine".to_owned(), fingerprint(298), fingerprint(299)]
+    );
+
+    // Deleted by hand, it comes back while it is published.
+    room.vecs
+        .writable(&caller(0), &name("TRUSTED_ROOTS"))
+        .unwrap()
+        .delete(&alias(&fingerprint(299)))
+        .unwrap();
+    room.vecs.refresh(&published(298..300, 2)).unwrap();
+    assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 3);
+}

@@ -21,10 +21,11 @@ pub fn run_child(layout: &Layout, role: TokenRole) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    match crate::hardening::harden()
+    let served = crate::hardening::harden()
         .map_err(io::Error::other)
-        .and_then(|()| serve(layout, role))
-    {
+        .and_then(|()| serve(layout, role));
+    hsm::shut_down();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             eprintln!("token workshop ({role}): {cause}");

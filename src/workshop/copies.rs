@@ -64,25 +64,31 @@ pub(super) fn copy(
     Ok(target)
 }
 
-/// Names sort by age: the time, and a number among the copies of the same second.
+/// Names sort by age, even where the clock went back: the time, and a number among the copies of the
+/// same second.
 fn free_name(copies: &Path, moment: Moment, now: UnixTime) -> io::Result<PathBuf> {
-    let time = OffsetDateTime::from_unix_timestamp(now)
+    let mut time = OffsetDateTime::from_unix_timestamp(now)
         .map_err(io::Error::other)?
         .format(format_description!(
             "[year][month][day]T[hour][minute][second]Z"
         ))
         .map_err(io::Error::other)?;
-    let taken = |number: usize| {
-        [Moment::Before, Moment::After].iter().any(|moment| {
-            copies
-                .join(format!("{time}-{number:02}-{}", moment.name()))
-                .exists()
-        })
-    };
-    let number = (0..100)
-        .find(|number| !taken(*number))
-        .ok_or_else(|| io::Error::other("a hundred copies in one second"))?;
-    Ok(copies.join(format!("{time}-{number:02}-{}", moment.name())))
+    let mut number = 0;
+    if let Some((newest_time, newest_number)) = newest(copies)?
+        && newest_time >= time
+    {
+        time = newest_time;
+        number = newest_number + 1;
+    }
+    Ok(copies.join(format!("{time}-{number:04}-{}", moment.name())))
+}
+
+fn newest(copies: &Path) -> io::Result<Option<(String, u32)>> {
+    let finished = finished(copies)?;
+    Ok(finished.last().and_then(|name| {
+        let mut parts = name.file_name()?.to_str()?.split('-');
+        Some((parts.next()?.to_owned(), parts.next()?.parse().ok()?))
+    }))
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
@@ -102,13 +108,22 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn forget_oldest(copies: &Path) -> io::Result<()> {
+    let finished = finished(copies)?;
+    let excess = finished.len().saturating_sub(KEPT);
+    finished
+        .iter()
+        .take(excess)
+        .try_for_each(fs::remove_dir_all)
+}
+
+/// Complete copies, the oldest first.
+fn finished(copies: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names: Vec<PathBuf> = fs::read_dir(copies)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;
     names.retain(|name| name.extension().is_none());
     names.sort();
-    let excess = names.len().saturating_sub(KEPT);
-    names.iter().take(excess).try_for_each(fs::remove_dir_all)
+    Ok(names)
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
@@ -135,7 +150,13 @@ mod tests {
             } else {
                 Moment::After
             };
-            names.push(copy(&home.join("tokens"), home, moment, 1_700_000_000).unwrap());
+            // The clock goes back once; the order of the names does not.
+            let now = if round == 5 {
+                1_600_000_000
+            } else {
+                1_700_000_000
+            };
+            names.push(copy(&home.join("tokens"), home, moment, now).unwrap());
         }
         assert!(names.is_sorted(), "{names:?}");
         for (round, name) in names.iter().enumerate() {
@@ -145,7 +166,7 @@ mod tests {
                 _ => assert_eq!(content.unwrap(), round.to_string()),
             }
         }
-        assert!(names[0].ends_with("copies/20231114T221320Z-00-before"));
+        assert!(names[0].ends_with("copies/20231114T221320Z-0000-before"));
     }
 
     #[test]

@@ -71,6 +71,14 @@ impl WorkshopProcess {
         })
     }
 
+    /// Hands over the user PIN of a source that answers once and has been asked already.
+    pub fn remember_pin(&self, pin: hsm::Pin) {
+        *self
+            .asked_once
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(pin);
+    }
+
     /// Initialises a free slot as a token with this label.
     ///
     /// # Errors

@@ -1,0 +1,12 @@
+//! The service `vmafdd`; everything it does is in the library.
+
+use std::process::ExitCode;
+
+// Wipes every block of memory when it is freed, so that no secret stays behind.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    sealwright::daemon::vmafdd()
+}

@@ -1,0 +1,173 @@
+//! Published CA certificates and their revocation lists.
+
+use super::{Directory, Error, records};
+use crate::access::{Permit, Publish};
+use crate::journal::{self, Event, Outcome};
+use crate::store;
+use crate::x509::{self, Certificate, Crl};
+
+/// A published certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedRoot {
+    /// Subject key identifier, upper-case hex; SHA-1 of the key where the certificate has none.
+    pub id: String,
+    /// Subject, RFC 4514 text.
+    pub subject: String,
+    /// Certificate, PEM.
+    pub certificate: String,
+    /// Its latest revocation list, PEM.
+    pub crl: Option<String>,
+}
+
+/// What is to be published: read, but not yet compared with what is there.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    certificate: Certificate,
+    id: String,
+    crl: Option<Crl>,
+}
+
+impl Publication {
+    /// Reads exactly one certificate and, where given, one revocation list, both PEM. The
+    /// certificate need not be one of a CA, as in the original.
+    ///
+    /// # Errors
+    /// [`Error::Material`] for what cannot be read, [`Error::NotOne`] for several certificates.
+    pub fn read(certificate: &str, crl: Option<&str>) -> Result<Self, Error> {
+        let certificates =
+            x509::certificates_from_pem(certificate.as_bytes()).map_err(Error::Material)?;
+        let count = certificates.len();
+        let [certificate] =
+            <[Certificate; 1]>::try_from(certificates).map_err(|_| Error::NotOne(count))?;
+        Ok(Self {
+            id: identifier(&certificate)?,
+            certificate,
+            crl: crl
+                .map(Crl::from_pem)
+                .transpose()
+                .map_err(Error::Material)?,
+        })
+    }
+}
+
+fn identifier(certificate: &Certificate) -> Result<String, Error> {
+    let octets = match certificate.subject_key_identifier() {
+        Some(identifier) => identifier,
+        None => certificate
+            .public_key()
+            .map_err(Error::Material)?
+            .key_identifier()
+            .to_vec(),
+    };
+    Ok(octets.iter().map(|octet| format!("{octet:02X}")).collect())
+}
+
+impl Directory {
+    /// Publishes a certificate, or the revocation list of one that is published.
+    ///
+    /// A certificate whose identifier is there already changes nothing and is no error: the
+    /// original's rule, so that a renewed certificate never silently replaces the one that others
+    /// trust. Its revocation list is replaced.
+    ///
+    /// # Errors
+    /// [`Error::ForeignCrl`] when the list was not signed under the published certificate,
+    /// [`Error::OldCrl`] when a later one is published.
+    pub fn publish(&self, permit: Permit<Publish>, new: Publication) -> Result<(), Error> {
+        let now = self.clock.now();
+        // Checked inside the transaction, against the certificate that stays: checking takes less
+        // than a millisecond and needs nothing but the row.
+        self.store.write(move |tx| {
+            let found = records::trusted_root(tx, &new.id)?;
+            let published = match &found {
+                Some(root) => parsed(&root.certificate)?,
+                None => new.certificate.clone(),
+            };
+            if let Some(crl) = &new.crl {
+                check_issuer(crl, &published)?;
+            }
+            let mut done = Vec::new();
+            match &found {
+                None => {
+                    records::insert(
+                        tx,
+                        &TrustedRoot {
+                            id: new.id.clone(),
+                            subject: new.certificate.subject().to_text(),
+                            certificate: new.certificate.to_pem(),
+                            crl: new.crl.as_ref().map(Crl::to_pem),
+                        },
+                    )?;
+                    done.push(("trusted-root.publish", new.certificate.sha1()));
+                    done.extend(new.crl.iter().map(|crl| ("crl.publish", crl.sha1())));
+                }
+                Some(root) => {
+                    if let Some(crl) = later(new.crl.as_ref(), root.crl.as_deref())? {
+                        records::replace_crl(tx, &new.id, &crl.to_pem())?;
+                        done.push(("crl.publish", crl.sha1()));
+                    }
+                }
+            }
+            for (act, sha1) in done {
+                let sha1: String = sha1.iter().map(|octet| format!("{octet:02x}")).collect();
+                journal::append(
+                    tx,
+                    &Event {
+                        at: now,
+                        actor: permit.actor(),
+                        act,
+                        reference: &new.id,
+                        outcome: Outcome::Done,
+                        details: serde_json::json!({"sha1": sha1}),
+                    },
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Everything that is published, in the order of publication.
+    pub fn trusted_roots(&self) -> Result<Vec<TrustedRoot>, Error> {
+        Ok(self.store.read(records::trusted_roots)?)
+    }
+}
+
+/// The certificate of a row.
+fn parsed(pem: &str) -> Result<Certificate, Error> {
+    x509::certificates_from_pem(pem.as_bytes())
+        .ok()
+        .and_then(|certificates| certificates.into_iter().next())
+        .ok_or_else(|| store::Error::Content("a certificate that cannot be read".to_owned()).into())
+}
+
+fn check_issuer(crl: &Crl, certificate: &Certificate) -> Result<(), Error> {
+    if crl.issuer() != certificate.subject() {
+        return Err(Error::ForeignCrl(None));
+    }
+    let key = certificate.public_key().map_err(Error::Material)?;
+    crl.verify_signed_by(&key)
+        .map_err(|cause| Error::ForeignCrl(Some(cause)))
+}
+
+/// The list that takes the place of the published one; `None` where nothing changes.
+fn later<'a>(new: Option<&'a Crl>, published: Option<&str>) -> Result<Option<&'a Crl>, Error> {
+    let (Some(new), Some(published)) = (new, published) else {
+        return Ok(new);
+    };
+    let published = Crl::from_pem(published)
+        .map_err(|_| store::Error::Content("a revocation list that cannot be read".to_owned()))?;
+    if *new == published {
+        return Ok(None);
+    }
+    // RFC 5280, 5.2.3: the number only grows. Lists without one are compared by their date.
+    let older = match (new.number(), published.number()) {
+        (Some(number), Some(before)) if number != before => number < before,
+        _ => new.this_update() < published.this_update(),
+    };
+    if older {
+        return Err(Error::OldCrl);
+    }
+    Ok(Some(new))
+}
+
+#[cfg(test)]
+mod tests;

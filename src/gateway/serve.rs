@@ -1,0 +1,174 @@
+//! The gateway at work: certificate, listener, control socket.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use super::{Gateway, certificate, connection, routes};
+use crate::access::Roles;
+use crate::daemon::{Backoff, sentences};
+use crate::http::{Shutdown, serve_unix};
+
+/// Connections at the same time; the next one waits in the kernel's queue.
+const CONNECTIONS: u32 = 512;
+/// How long connections under way may take to end when the gateway stops.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Pause after the kernel could not give a connection, mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until told to stop.
+pub(super) async fn serve(
+    gateway: Arc<Gateway>,
+    control: &Path,
+    roles: Arc<Roles>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    // First of all: the signal's default is to end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    let (have, has) = watch::channel(false);
+    let keeping = tokio::spawn(keep_certificate(Arc::clone(&gateway), hangup, have));
+    let front = tokio::spawn(front_door(Arc::clone(&gateway), has, shutdown.clone()));
+    serve_unix(control, routes::control(gateway), roles, shutdown).await?;
+    keeping.abort();
+    let _ = front.await;
+    Ok(())
+}
+
+/// Fetches the certificate at start and at every `SIGHUP`, until it has worked.
+async fn keep_certificate(gateway: Arc<Gateway>, mut hangup: Signal, have: watch::Sender<bool>) {
+    let mut backoff = Backoff::default();
+    loop {
+        let fetching = Arc::clone(&gateway);
+        let fetched = tokio::task::spawn_blocking(move || certificate::fetch(&fetching.vecs)).await;
+        match fetched {
+            Ok(Ok(identity)) => {
+                tracing::info!("presenting the certificate of {}", identity.subject);
+                gateway.standing.has_certificate(identity.not_after);
+                gateway.presented.replace(identity);
+                have.send_replace(true);
+                backoff.worked();
+                hangup.recv().await;
+            }
+            Ok(Err(cause)) => {
+                let why = sentences(&cause);
+                if !backoff.is_failing() {
+                    tracing::warn!("no (new) certificate, trying on: {why}");
+                }
+                gateway.standing.certificate_failed(why);
+                wait(backoff.failed(), &mut hangup).await;
+            }
+            Err(_) => {
+                gateway.standing.certificate_failed(
+                    "fetching it failed by a fault of the gateway; see its log".to_owned(),
+                );
+                wait(backoff.failed(), &mut hangup).await;
+            }
+        }
+    }
+}
+
+async fn wait(pause: Duration, hangup: &mut Signal) {
+    tokio::select! {
+        () = sleep(pause) => {}
+        _ = hangup.recv() => {}
+    }
+}
+
+/// Opens the port once there is a certificate, and takes connections until told to stop.
+async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutdown: Shutdown) {
+    let tls = match connection::tls(Arc::clone(&gateway.presented)) {
+        Ok(tls) => tls,
+        Err(cause) => {
+            return gateway
+                .standing
+                .listener_failed(format!("TLS cannot be set up: {cause}"));
+        }
+    };
+    let opened = async {
+        // An error means that the sender is gone: then the gateway stops.
+        let _ = has.wait_for(|has| *has).await;
+        open(&gateway).await
+    };
+    let listener = tokio::select! {
+        listener = opened => listener,
+        () = shutdown.clone().requested() => return,
+    };
+    let router = routes::front_door(gateway);
+    let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, client) = tokio::select! {
+            next = next => next,
+            () = shutdown.clone().requested() => break,
+        };
+        match client {
+            Ok((client, _)) => {
+                let served =
+                    connection::serve(tls.clone(), client, router.clone(), shutdown.clone());
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
+            }
+            Err(cause) => {
+                tracing::warn!("a connection could not be taken: {cause}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // All places free: every connection has ended.
+    let _ = timeout(FAREWELL, places.acquire_many(CONNECTIONS)).await;
+}
+
+/// Opens the port; tries on where it cannot be had.
+async fn open(gateway: &Gateway) -> TcpListener {
+    let mut backoff = Backoff::default();
+    loop {
+        match bind(gateway.listen).await {
+            Ok(listener) => {
+                tracing::info!("listening on {}", gateway.listen);
+                gateway.standing.is_listening();
+                return listener;
+            }
+            Err(cause) => {
+                let why = format!(
+                    "cannot listen on {} ({cause}); free the port, or choose another one with \
+                     [gateway] listen in sealwright.toml and restart the gateway",
+                    gateway.listen
+                );
+                if !backoff.is_failing() {
+                    tracing::error!("{why}");
+                }
+                gateway.standing.listener_failed(why);
+                sleep(backoff.failed()).await;
+            }
+        }
+    }
+}
+
+async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(listen).await {
+        // "Everywhere" on a machine without IPv6 is everywhere by IPv4.
+        Err(cause)
+            if listen.ip() == Ipv6Addr::UNSPECIFIED
+                && !matches!(
+                    cause.kind(),
+                    ErrorKind::AddrInUse | ErrorKind::PermissionDenied
+                ) =>
+        {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await
+        }
+        bound => bound,
+    }
+}

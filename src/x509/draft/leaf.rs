@@ -1,0 +1,203 @@
+//! End-entity certificates (RFC 5280, 4).
+
+use der::oid::ObjectIdentifier;
+use rcgen::{CertificateParams, Issuer, SerialNumber};
+
+use super::super::asn1::{self, context};
+use super::super::certificate::Certificate;
+use super::super::error::{Error, Refusal};
+use super::super::extension::KeyUsage;
+use super::super::name::Name;
+use super::super::public_key::PublicKey;
+use super::super::{AlternativeNames, oid, signature, time};
+use super::compare::{self, Content, Expected};
+use super::recorder::Recorder;
+use super::{Draft, custom, exact};
+use crate::base::UnixTime;
+
+/// Everything an end-entity certificate says.
+pub struct LeafTemplate {
+    /// 16 octets, positive; see [`super::serial_from_random`].
+    pub serial: [u8; 16],
+    /// Whom it is for. With an empty subject, subjectAltName becomes critical.
+    pub subject: Name,
+    /// The subject's key.
+    pub public_key: PublicKey,
+    /// First moment of its validity.
+    pub not_before: UnixTime,
+    /// Last moment of its validity.
+    pub not_after: UnixTime,
+    /// subjectAltName; left out where empty.
+    pub alternative_names: AlternativeNames,
+    /// keyUsage; left out where empty.
+    pub key_usage: KeyUsage,
+    /// Whether keyUsage is critical: RFC 5280 says it should be, VMCA says it is not.
+    pub key_usage_critical: bool,
+    /// Dotted object identifiers for extKeyUsage; left out where empty.
+    pub extended_key_usage: Vec<String>,
+    /// Whether to write subjectKeyIdentifier.
+    pub subject_key_identifier: bool,
+    /// Where the issuer's certificate can be fetched (authorityInfoAccess, caIssuers).
+    pub ca_issuers_url: Option<String>,
+}
+
+/// Builds the draft of a leaf. Extensions stand in VMCA's order: subjectAltName, keyUsage,
+/// extKeyUsage, subjectKeyIdentifier, authorityKeyIdentifier, authorityInfoAccess.
+pub fn draft_leaf(template: &LeafTemplate, issuer: &Certificate) -> Result<Draft, Error> {
+    super::check_serial(&template.serial)?;
+    super::check_validity(template.not_before, template.not_after)?;
+    if template.subject.is_empty() && template.alternative_names.is_empty() {
+        return Err(Error::Field(
+            "the certificate would name nobody: give a subject or an alternative name".into(),
+        ));
+    }
+    let purposes = read_purposes(&template.extended_key_usage)?;
+    let issuer_key = issuer.public_key()?;
+    let issuer_identifier = super::identifier_of(issuer)?;
+
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(&template.serial));
+    params.not_before = time::calendar(template.not_before)?;
+    params.not_after = time::calendar(template.not_after)?;
+    params.distinguished_name = super::placeholder_name(&template.subject);
+    params.subject_alt_names = super::san_types(&template.alternative_names)?;
+    params.custom_extensions = extensions(template, &purposes, &issuer_identifier)?;
+
+    let recorder = Recorder::new(issuer_key.algorithm());
+    // rcgen's own notion of the issuer is used for nothing but its name, which is replaced.
+    let stand_in = Issuer::new(CertificateParams::default(), &recorder);
+    let outcome = params.signed_by(&Recorder::new(template.public_key.algorithm()), &stand_in);
+    drop(stand_in);
+    let built = recorder.finish(outcome)?;
+
+    let tbs = exact::certificate(
+        &built,
+        issuer.subject().as_der(),
+        template.subject.as_der(),
+        template.public_key.as_der(),
+    )?;
+    let draft = Draft {
+        tbs,
+        signature_algorithm: signature::identifier_for(issuer_key.algorithm()),
+    };
+    compare::certificate(
+        &draft,
+        &compare::Certificate {
+            serial: &template.serial,
+            issuer: issuer.subject().as_der(),
+            issuer_key: issuer_key.algorithm(),
+            not_before: template.not_before,
+            not_after: template.not_after,
+            subject: template.subject.as_der(),
+            public_key: template.public_key.as_der(),
+            extensions: expected(template, &purposes, issuer_identifier),
+        },
+    )?;
+    Ok(draft)
+}
+
+/// Everything after subjectAltName. rcgen would write authorityKeyIdentifier first, keyUsage
+/// always critical, subjectKeyIdentifier only beside basicConstraints, and authorityInfoAccess not
+/// at all; custom extensions come last and as they are given, so all of these are such.
+fn extensions(
+    template: &LeafTemplate,
+    purposes: &[ObjectIdentifier],
+    issuer_identifier: &[u8],
+) -> Result<Vec<rcgen::CustomExtension>, Error> {
+    let mut extensions = Vec::new();
+    if !template.key_usage.is_empty() {
+        extensions.push(custom(
+            oid::KEY_USAGE,
+            template.key_usage_critical,
+            template.key_usage.to_der(),
+        ));
+    }
+    if !purposes.is_empty() {
+        let encoded: Vec<Vec<u8>> = purposes.iter().map(asn1::object_identifier).collect();
+        let parts: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+        extensions.push(custom(
+            oid::EXTENDED_KEY_USAGE,
+            false,
+            asn1::sequence(&parts),
+        ));
+    }
+    if template.subject_key_identifier {
+        extensions.push(custom(
+            oid::SUBJECT_KEY_IDENTIFIER,
+            false,
+            super::octet_string(&template.public_key.key_identifier()),
+        ));
+    }
+    extensions.push(custom(
+        oid::AUTHORITY_KEY_IDENTIFIER,
+        false,
+        asn1::sequence(&[&asn1::encode(context(0), &[issuer_identifier])]),
+    ));
+    if let Some(url) = &template.ca_issuers_url {
+        AlternativeNames::default().add_uri(url)?;
+        let access = asn1::sequence(&[
+            &asn1::object_identifier(&oid::CA_ISSUERS),
+            &asn1::encode(context(6), &[url.as_bytes()]),
+        ]);
+        extensions.push(custom(
+            oid::AUTHORITY_INFO_ACCESS,
+            false,
+            asn1::sequence(&[&access]),
+        ));
+    }
+    Ok(extensions)
+}
+
+/// The same list as `compare` expects it, made from the template alone.
+fn expected<'a>(
+    template: &'a LeafTemplate,
+    purposes: &[ObjectIdentifier],
+    issuer_identifier: Vec<u8>,
+) -> Vec<Expected<'a>> {
+    let mut expected = Vec::new();
+    if !template.alternative_names.is_empty() {
+        expected.push(Expected {
+            critical: template.subject.is_empty(),
+            content: Content::AlternativeNames(&template.alternative_names),
+        });
+    }
+    if !template.key_usage.is_empty() {
+        expected.push(Expected {
+            critical: template.key_usage_critical,
+            content: Content::KeyUsage(template.key_usage),
+        });
+    }
+    if !purposes.is_empty() {
+        expected.push(Expected::plain(Content::ExtendedKeyUsage(
+            purposes.to_vec(),
+        )));
+    }
+    if template.subject_key_identifier {
+        let identifier = template.public_key.key_identifier().to_vec();
+        expected.push(Expected::plain(Content::SubjectKeyIdentifier(identifier)));
+    }
+    expected.push(Expected::plain(Content::AuthorityKeyIdentifier(
+        issuer_identifier,
+    )));
+    if let Some(url) = &template.ca_issuers_url {
+        expected.push(Expected::plain(Content::CaIssuers(url)));
+    }
+    expected
+}
+
+fn read_purposes(dotted: &[String]) -> Result<Vec<ObjectIdentifier>, Error> {
+    dotted
+        .iter()
+        .map(|text| {
+            ObjectIdentifier::new(text).map_err(|cause| {
+                Error::Field(Refusal::because(
+                    format!(
+                        "\"{}\" is not an object identifier; write extended key usages like 1.3.6.1.5.5.7.3.1",
+                        text.escape_debug()
+                    ),
+                    cause,
+                ))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! GeneralNames as OpenSSL prints them, which it does in two ways.
+
+use super::super::asn1;
+use super::super::general_name::GeneralName;
+use super::{name, object};
+
+/// In lists: alternative names, access descriptions.
+pub(super) fn in_list(general_name: &GeneralName) -> String {
+    match general_name {
+        GeneralName::Other { .. } => match other_name(general_name) {
+            Some((label, text)) => format!("othername: {label}::{text}"),
+            None => "othername:<unsupported>".into(),
+        },
+        GeneralName::Directory(directory) => format!("DirName:{}", name::slashes(directory)),
+        GeneralName::Ip(octets) if !matches!(octets.len(), 4 | 16) => {
+            format!("IP Address:<invalid length={}>", octets.len())
+        }
+        other => alone(other),
+    }
+}
+
+/// Elsewhere: distribution points, name constraints.
+pub(super) fn alone(general_name: &GeneralName) -> String {
+    match general_name {
+        GeneralName::Other { .. } => match other_name(general_name) {
+            Some((label, text)) => format!("othername:{label}:{text}"),
+            None => "othername:<unsupported>".into(),
+        },
+        GeneralName::X400 => "X400Name:<unsupported>".into(),
+        GeneralName::EdiParty => "EdiPartyName:<unsupported>".into(),
+        GeneralName::Email(text) => format!("email:{}", printable(text)),
+        GeneralName::Dns(text) => format!("DNS:{}", printable(text)),
+        GeneralName::Uri(text) => format!("URI:{}", printable(text)),
+        GeneralName::Directory(directory) => format!("DirName:{}", name::one_line(directory)),
+        GeneralName::Ip(octets) => match address(octets) {
+            Some(text) => format!("IP Address:{text}"),
+            None => "IP Address:<invalid>".into(),
+        },
+        GeneralName::Registered(kind) => format!("Registered ID:{}", object::long_name(kind)),
+    }
+}
+
+/// An address, or a network with its mask as name constraints hold it.
+pub(super) fn network(octets: &[u8]) -> String {
+    let (network, mask) = octets.split_at(octets.len() / 2);
+    match (octets.len(), address(network), address(mask)) {
+        (8 | 32, Some(network), Some(mask)) => format!("IP:{network}/{mask}"),
+        _ => "IP Address:<invalid>".into(),
+    }
+}
+
+fn address(octets: &[u8]) -> Option<String> {
+    let parts: Vec<String> = match octets.len() {
+        4 => {
+            return Some(
+                octets
+                    .iter()
+                    .map(u8::to_string)
+                    .collect::<Vec<_>>()
+                    .join("."),
+            );
+        }
+        16 => octets
+            .chunks(2)
+            .map(|pair| {
+                format!(
+                    "{:X}",
+                    pair.iter()
+                        .fold(0u16, |sum, octet| sum << 8 | u16::from(*octet))
+                )
+            })
+            .collect(),
+        _ => return None,
+    };
+    Some(parts.join(":"))
+}
+
+fn other_name(general_name: &GeneralName) -> Option<(&'static str, String)> {
+    let GeneralName::Other { kind, tag, value } = general_name else {
+        return None;
+    };
+    let (label, wanted) = match kind.to_string().as_str() {
+        "1.3.6.1.5.5.7.8.5" => ("XmppAddr", asn1::UTF8_STRING),
+        "1.3.6.1.5.5.7.8.7" => ("SRVName", asn1::IA5_STRING),
+        "1.3.6.1.5.5.7.8.8" => ("NAIRealm", asn1::UTF8_STRING),
+        "1.3.6.1.5.5.7.8.9" => ("SmtpUTF8Mailbox", asn1::UTF8_STRING),
+        "1.3.6.1.4.1.311.20.2.3" => ("UPN", asn1::UTF8_STRING),
+        _ => return None,
+    };
+    (*tag == wanted).then(|| (label, String::from_utf8_lossy(value).into_owned()))
+}
+
+/// Control characters become dots, as `ASN1_STRING_print` does it.
+fn printable(text: &str) -> String {
+    super::extension::printable(text.as_bytes())
+}
