@@ -1,0 +1,18 @@
+//! The whole appliance: real services on fresh tokens, judged by OpenSSL, GnuTLS and pkilint.
+//!
+//! One harness, a module per capability. Every scenario ends in `verify`, which looks at the whole
+//! system and not only at what the scenario touched.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod chain_install;
+mod enterprise;
+mod gateway;
+mod harness;
+mod profiles;
+mod requests;
+mod services;
+mod storage;
+mod stores;
+mod token_faults;
+mod verify;
+mod workflow;

@@ -1,0 +1,217 @@
+//! The import table as data: rooms own business, floors own technique, imports point down.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Module -> what it may import besides itself. The order is the order of the floors.
+const TABLE: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("x509", &["base"]),
+    ("store", &["base"]),
+    ("access", &["base"]),
+    ("journal", &["base", "store", "hsm"]),
+    ("ca", &["base", "x509", "store", "hsm", "access", "journal"]),
+    ("vecs", &["base", "x509", "store", "hsm", "access", "journal"]),
+    ("directory", &["base", "x509", "store", "hsm", "access", "journal"]),
+    ("api", &["base"]),
+    ("config", &["base", "hsm"]),
+    ("client", &["base", "api"]),
+    ("http", &["base", "api", "access", "ca", "vecs", "directory", "x509"]),
+    ("supervise", &["base", "api", "client", "config", "hsm"]),
+    ("workshop", &["base", "api", "config", "hsm", "hardening"]),
+    ("hardening", &["base"]),
+    ("gateway", &["base", "api", "client", "config", "http", "x509", "hardening", "daemon"]),
+    ("cli", &["base", "x509", "api", "client", "config", "supervise", "hsm"]),
+    (
+        "daemon",
+        &[
+            "base", "x509", "store", "hsm", "access", "journal", "ca", "vecs", "directory", "api",
+            "config", "client", "http", "supervise", "workshop", "hardening",
+        ],
+    ),
+    (
+        "setup",
+        &[
+            "base", "x509", "hsm", "api", "config", "client", "supervise", "workshop", "cli",
+            "hardening",
+        ],
+    ),
+];
+
+/// Files in which a secret may be looked at; a new line here is a review.
+const EXPOSING: &[&str] = &[];
+
+/// Where SQL may stand.
+fn may_hold_sql(path: &str) -> bool {
+    path.ends_with("/records.rs")
+        || path.contains("/records/")
+        || path.starts_with("src/store/")
+        || path.starts_with("src/journal/")
+}
+
+/// Where code may be async.
+fn may_be_async(path: &str) -> bool {
+    path.starts_with("src/http/") || path.starts_with("src/gateway/")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every source file of the package: path from the root of the tree, code without comments.
+fn files() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        let code = std::fs::read_to_string(path)
+            .unwrap()
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        (name, code)
+    };
+    sources(&root.join("src")).iter().map(read).collect()
+}
+
+/// Modules named after `crate::` in the code; `use crate::{a, b::c}` names two.
+fn imported(code: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let (mut depth, mut item) = (1, String::new());
+            for character in group.chars() {
+                match character {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 || (depth == 1 && character == ',') {
+                    names.extend(first_segment(item.trim()));
+                    item.clear();
+                    if depth == 0 {
+                        break;
+                    }
+                } else {
+                    item.push(character);
+                }
+            }
+        } else {
+            names.extend(first_segment(rest));
+        }
+    }
+    for (at, _) in code.match_indices("hsm::") {
+        let before = code[..at].chars().next_back();
+        if !before.is_some_and(|character| character.is_alphanumeric() || character == '_') {
+            names.insert("hsm".to_owned());
+        }
+    }
+    names
+}
+
+fn first_segment(path: &str) -> Option<String> {
+    let name: String =
+        path.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
+    (!name.is_empty()).then_some(name)
+}
+
+fn module_of(path: &str) -> Option<&str> {
+    let below = path.strip_prefix("src/")?;
+    let (module, rest) = below.split_once('/')?;
+    (module != "bin" && !rest.is_empty()).then_some(module)
+}
+
+#[test]
+fn imports_point_down_and_rooms_never_import_each_other() {
+    let table: BTreeMap<&str, &[&str]> = TABLE.iter().copied().collect();
+    let mut broken = Vec::new();
+    for (path, code) in files() {
+        let Some(module) = module_of(&path) else { continue };
+        let Some(allowed) = table.get(module) else {
+            broken.push(format!("{path}: '{module}' is not in the table"));
+            continue;
+        };
+        for name in imported(&code) {
+            if name != module && !allowed.contains(&name.as_str()) {
+                broken.push(format!("{path}: {module} must not import {name}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_table_itself_has_no_cycle() {
+    // Repeatedly take away modules whose imports are all gone; what stays is a cycle.
+    let mut left: BTreeMap<&str, BTreeSet<&str>> = TABLE
+        .iter()
+        .map(|(name, imports)| (*name, imports.iter().copied().filter(|i| *i != "hsm").collect()))
+        .collect();
+    loop {
+        let free: Vec<&str> =
+            left.iter().filter(|(_, imports)| imports.is_empty()).map(|(name, _)| *name).collect();
+        if free.is_empty() {
+            break;
+        }
+        for name in free {
+            left.remove(name);
+            for imports in left.values_mut() {
+                imports.remove(name);
+            }
+        }
+    }
+    assert!(left.is_empty(), "a cycle among {:?}", left.keys());
+}
+
+fn offenders(pattern: &[&str], allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    files()
+        .into_iter()
+        .filter(|(path, code)| {
+            !allowed(path) && pattern.iter().any(|pattern| code.contains(pattern))
+        })
+        .map(|(path, _)| path)
+        .collect()
+}
+
+#[test]
+fn async_code_stays_at_the_edge() {
+    assert_eq!(offenders(&["async fn", "async move", ".await"], may_be_async), [""; 0]);
+}
+
+#[test]
+fn secrets_are_exposed_only_where_the_list_says() {
+    let found = offenders(&["expose_secret("], |path| EXPOSING.contains(&path));
+    assert_eq!(found, [""; 0]);
+    let unused: Vec<_> = EXPOSING
+        .iter()
+        .filter(|listed| {
+            !files().iter().any(|(path, code)| path == *listed && code.contains("expose_secret("))
+        })
+        .collect();
+    assert!(unused.is_empty(), "listed but not needed: {unused:?}");
+}
+
+#[test]
+fn sql_stands_beside_the_types_it_fills() {
+    let words = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"CREATE TABLE"];
+    assert_eq!(offenders(&words, may_hold_sql), [""; 0]);
+}
+
+#[test]
+fn only_the_custody_crate_knows_cryptoki() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    assert!(!manifest.unwrap().contains("cryptoki ="));
+    assert_eq!(offenders(&["cryptoki::"], |_| false), [""; 0]);
+}
