@@ -1,0 +1,81 @@
+//! The way to VMCA: this machine's socket, whatever `--server` may say.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::base::{Layout, Service};
+use crate::cli::codes;
+use crate::cli::failure::{Failure, with_causes};
+use crate::cli::place;
+use crate::client::{Client, Error};
+
+/// A token may need a minute for a new RSA key.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// VMCA, as far as `--server` names the one that can be reached.
+#[derive(Debug)]
+pub(super) enum Vmca {
+    /// The service of this machine.
+    Here(Client),
+    /// Another host. Only a command that needs the server minds.
+    Elsewhere(String),
+}
+
+impl Vmca {
+    pub(super) fn new(server: Option<&str>, layout: &Layout) -> Self {
+        let socket = layout.socket(Service::Vmcad);
+        match server {
+            Some(host) if !is_here(host, &socket) => Self::Elsewhere(host.to_owned()),
+            _ => Self::Here(Client::new(&socket, DEADLINE)),
+        }
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.client()?.get(path).map_err(|error| failed(&error))
+    }
+
+    pub(super) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.client()?
+            .post(path, body)
+            .map_err(|error| failed(&error))
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        match self {
+            Self::Here(client) => Ok(client),
+            Self::Elsewhere(host) => Err(Failure::new(
+                codes::RPC_CONNECT_REJECTED,
+                format!(
+                    "--server={host} is another host; VMCA answers only on its own machine, so run certool there"
+                ),
+            )),
+        }
+    }
+}
+
+fn is_here(host: &str, socket: &Path) -> bool {
+    ["localhost", "127.0.0.1", "::1"].contains(&host)
+        || Path::new(host) == socket
+        || host.eq_ignore_ascii_case(&place::host_name())
+}
+
+fn failed(error: &Error) -> Failure {
+    match error {
+        Error::Refused(problem) => Failure::new(problem.code, problem.detail.clone()),
+        Error::Unreachable { socket, cause } => Failure::new(
+            codes::RPC_CONNECT_REJECTED,
+            format!(
+                "VMCA does not answer on {} ({cause}); look with 'service-control --status' and start it with 'service-control --start vmcad'",
+                socket.display()
+            ),
+        ),
+        Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, with_causes(error)),
+    }
+}
