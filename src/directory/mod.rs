@@ -31,12 +31,18 @@ impl Directory {
     /// Opens the room. `node_name` is the host name by which clients reach this machine.
     ///
     /// # Errors
-    /// None today; the signature leaves room for a directory that reads its nodes.
+    /// [`Error::Store`] when what is published cannot be read: better now than at every refresh.
     pub fn open(store: Store, node_name: &str, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
+<<<<<<< HEAD
         Ok(Arc::new(Self {
             store,
             node_name: node_name.to_owned(),
             clock,
         }))
+=======
+        let directory = Self { store, node_name: node_name.to_owned(), clock };
+        directory.trusted_roots()?;
+        Ok(Arc::new(directory))
+>>>>>>> w/vecs
     }
 }

@@ -1,7 +1,7 @@
 //! Floor 3: the room of `vmafdd`, the VMware endpoint certificate store.
 //!
 //! Stores hold entries: certificates, revocation lists, and private keys with their certificates.
-//! Private keys and secrets are sealed in the token ([`envelope`]); everything else works without
+//! Private keys and secrets are sealed in the token (`envelope.rs`); everything else works without
 //! a token as well. What a caller may do is decided where a store is opened: [`Vecs::readable`],
 //! [`Vecs::writable`], [`Vecs::readable_key`] and [`Vecs::owned`] are the only ways to one, and
 //! each gives a value that can do that one thing.

@@ -2,6 +2,8 @@
 //! end to end is tried in `tests/appliance`, on a real token.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod entries;
+
 use std::sync::Arc;
 
 use super::records::{self, NewRow};
@@ -9,7 +11,7 @@ use super::{
     Alias, EntryKind, Error, MIGRATIONS, NewEntry, Principal, PublishedRoot, Right, StoreName, Vecs,
 };
 use crate::access::{Caller, Roles};
-use crate::base::{Clock, KeyAlgorithm, Secret, UnixTime};
+use crate::base::{Clock, KeyAlgorithm, UnixTime};
 use crate::store::Store;
 use crate::x509::{
     AlternativeNames, CaTemplate, Certificate, Crl, CrlTemplate, PrivateKey, SubjectFields,
@@ -47,25 +49,15 @@ fn absent_token() -> Arc<hsm::Token> {
 }
 
 fn open(store: &Store) -> Arc<Vecs> {
-    Vecs::open(
-        store.clone(),
-        absent_token(),
-        hsm::KeyId([7; 32]),
-        SERVICE,
-        Arc::new(Stopped),
-    )
-    .unwrap()
+    Vecs::open(store.clone(), absent_token(), hsm::KeyId([7; 32]), SERVICE, Arc::new(Stopped))
+        .unwrap()
 }
 
 fn room() -> Room {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("vecs.db"), MIGRATIONS).unwrap();
     let vecs = open(&store);
-    Room {
-        folder,
-        store,
-        vecs,
-    }
+    Room { folder, store, vecs }
 }
 
 fn caller(uid: u32) -> Caller {
@@ -82,10 +74,8 @@ fn alias(text: &str) -> Alias {
 
 fn root(common_name: &str) -> (Certificate, PrivateKey) {
     let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
-    let subject = SubjectFields {
-        common_name: Some(common_name.to_owned()),
-        ..SubjectFields::default()
-    };
+    let subject =
+        SubjectFields { common_name: Some(common_name.to_owned()), ..SubjectFields::default() };
     let draft = draft_self_signed_ca(&CaTemplate {
         serial: [0x11; 16],
         subject: subject.to_name().unwrap(),
@@ -96,19 +86,12 @@ fn root(common_name: &str) -> (Certificate, PrivateKey) {
     })
     .unwrap();
     let signature = key.sign(draft.tbs()).unwrap();
-    (
-        Certificate::from_der(&draft.assemble(&signature)).unwrap(),
-        key,
-    )
+    (Certificate::from_der(&draft.assemble(&signature)).unwrap(), key)
 }
 
 fn crl(number: u64, issuer: &(Certificate, PrivateKey)) -> Crl {
-    let template = CrlTemplate {
-        number,
-        this_update: NOW,
-        next_update: NOW + 3_600,
-        revoked: vec![],
-    };
+    let template =
+        CrlTemplate { number, this_update: NOW, next_update: NOW + 3_600, revoked: vec![] };
     let draft = draft_crl(&template, &issuer.0).unwrap();
     let signature = issuer.1.sign(draft.tbs()).unwrap();
     Crl::from_der(&draft.assemble(&signature)).unwrap()
@@ -132,9 +115,11 @@ impl Room {
         alias: Option<&str>,
         certificate: &Certificate,
     ) -> Result<Alias, Error> {
-        self.vecs
-            .writable(&caller(SERVICE), &name(store))?
-            .create(NewEntry::read(alias, Some(&certificate.to_pem()), None)?)
+        self.vecs.writable(&caller(SERVICE), &name(store))?.create(NewEntry::read(
+            alias,
+            Some(&certificate.to_pem()),
+            None,
+        )?)
     }
 
     fn journalled(&self) -> Vec<(String, String, String)> {
@@ -148,42 +133,24 @@ fn the_default_stores_are_made_once_in_the_order_of_the_original() {
     let expected = "MACHINE_SSL_CERT TRUSTED_ROOTS TRUSTED_ROOT_CRLS machine vsphere-webclient vpxd \
                     vpxd-extension hvc data-encipherment SMS APPLMGMT_PASSWORD wcp";
     let names = |vecs: &Vecs| {
-        let names: Vec<String> = vecs
-            .stores()
-            .unwrap()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let names: Vec<String> = vecs.stores().unwrap().iter().map(ToString::to_string).collect();
         names.join(" ")
     };
     assert_eq!(names(&room.vecs), expected);
 
     // A store that an administrator deleted does not come back with the next start.
-    room.vecs
-        .owned(&caller(SERVICE), &name("SMS"))
-        .unwrap()
-        .delete()
-        .unwrap();
+    room.vecs.owned(&caller(SERVICE), &name("SMS")).unwrap().delete().unwrap();
     let again = open(&Store::open(&room.folder.path().join("vecs.db"), MIGRATIONS).unwrap());
     assert_eq!(names(&again), expected.replace("SMS ", ""));
 
     for (store, grants) in [
         ("MACHINE_SSL_CERT", vec![]),
-        (
-            "TRUSTED_ROOTS",
-            vec![(Principal::Everyone, vec![Right::Read])],
-        ),
-        (
-            "TRUSTED_ROOT_CRLS",
-            vec![(Principal::Everyone, vec![Right::Read])],
-        ),
+        ("TRUSTED_ROOTS", vec![(Principal::Everyone, vec![Right::Read])]),
+        ("TRUSTED_ROOT_CRLS", vec![(Principal::Everyone, vec![Right::Read])]),
         ("machine", vec![]),
     ] {
-        let permissions = again
-            .owned(&caller(SERVICE), &name(store))
-            .unwrap()
-            .permissions()
-            .unwrap();
+        let permissions =
+            again.owned(&caller(SERVICE), &name(store)).unwrap().permissions().unwrap();
         assert_eq!(permissions.owner, SERVICE, "{store}");
         assert_eq!(permissions.grants, grants, "{store}");
     }
@@ -192,29 +159,13 @@ fn the_default_stores_are_made_once_in_the_order_of_the_original() {
 #[test]
 fn store_names_are_unique_without_regard_to_ascii_case() {
     let room = room();
-    room.vecs
-        .create_store(&caller(ANNA), &name("Backup"))
-        .unwrap();
-    let again = room
-        .vecs
-        .create_store(&caller(BERT), &name("BACKUP"))
-        .unwrap_err();
-    assert!(
-        matches!(again, Error::Exists(_)) && again.code() == 183,
-        "{again}"
-    );
-    room.vecs
-        .create_store(&caller(BERT), &name("Bäckup"))
-        .unwrap();
-    room.vecs
-        .create_store(&caller(BERT), &name("BÄCKUP"))
-        .unwrap();
+    room.vecs.create_store(&caller(ANNA), &name("Backup")).unwrap();
+    let again = room.vecs.create_store(&caller(BERT), &name("BACKUP")).unwrap_err();
+    assert!(matches!(again, Error::Exists(_)) && again.code() == 183, "{again}");
+    room.vecs.create_store(&caller(BERT), &name("Bäckup")).unwrap();
+    room.vecs.create_store(&caller(BERT), &name("BÄCKUP")).unwrap();
     assert!(room.vecs.readable(&caller(ANNA), &name("bAcKuP")).is_ok());
-    let missing = room
-        .vecs
-        .readable(&caller(0), &name("nowhere"))
-        .err()
-        .unwrap();
+    let missing = room.vecs.readable(&caller(0), &name("nowhere")).err().unwrap();
     assert_eq!(missing.code(), 4312, "{missing}");
 }
 
@@ -231,42 +182,17 @@ fn rights_follow_owner_role_and_grants() {
         ("service", vec![], SERVICE, [true, true, true, true]),
         ("operator", vec![], OPERATOR, [true, true, true, true]),
         ("stranger", vec![], BERT, [false, false, false, false]),
-        (
-            "reader",
-            vec![(bert, read)],
-            BERT,
-            [true, false, false, false],
-        ),
-        (
-            "writer",
-            vec![(bert, write)],
-            BERT,
-            [false, true, false, false],
-        ),
-        (
-            "key reader",
-            vec![(bert, key)],
-            BERT,
-            [false, false, true, false],
-        ),
-        (
-            "one of everyone",
-            vec![(everyone, read)],
-            BERT,
-            [true, false, false, false],
-        ),
+        ("reader", vec![(bert, read)], BERT, [true, false, false, false]),
+        ("writer", vec![(bert, write)], BERT, [false, true, false, false]),
+        ("key reader", vec![(bert, key)], BERT, [false, false, true, false]),
+        ("one of everyone", vec![(everyone, read)], BERT, [true, false, false, false]),
         (
             "own and everyone's grants add up",
             vec![(everyone, read), (bert, key)],
             BERT,
             [true, false, true, false],
         ),
-        (
-            "another's grant",
-            vec![(Principal::User(9), write)],
-            BERT,
-            [false; 4],
-        ),
+        ("another's grant", vec![(Principal::User(9), write)], BERT, [false; 4]),
         (
             "all rights are not ownership",
             vec![(bert, read), (bert, write), (bert, key)],
@@ -317,16 +243,9 @@ fn grants_are_shown_in_order_and_can_be_taken_away() {
     assert_eq!(permissions.owner, ANNA);
     assert_eq!(
         permissions.grants,
-        [
-            (Principal::Everyone, vec![Right::Read]),
-            (bert, vec![Right::Read])
-        ]
+        [(Principal::Everyone, vec![Right::Read]), (bert, vec![Right::Read])]
     );
-    let changes = room
-        .journalled()
-        .iter()
-        .filter(|(act, ..)| act == "store.permission")
-        .count();
+    let changes = room.journalled().iter().filter(|(act, ..)| act == "store.permission").count();
     assert_eq!(changes, 4, "what was so already leaves no record");
 }
 
@@ -335,11 +254,7 @@ fn refused_acts_are_in_the_journal_with_what_was_asked_for() {
     let room = room();
     let (bert, store) = (caller(BERT), name("machine"));
     assert!(room.vecs.readable(&bert, &store).is_err());
-    assert!(
-        room.vecs
-            .readable_key(&bert, &store, &alias("machine"))
-            .is_err()
-    );
+    assert!(room.vecs.readable_key(&bert, &store, &alias("machine")).is_err());
     assert!(room.vecs.writable(&bert, &store).is_err());
     assert!(room.vecs.owned(&bert, &store).is_err());
     let system = room.vecs.owned(&caller(0), &name("trusted_roots")).unwrap();
@@ -360,185 +275,6 @@ fn refused_acts_are_in_the_journal_with_what_was_asked_for() {
         ]
     );
     assert_eq!(room.vecs.stores().unwrap().len(), 12);
-}
-
-#[test]
-fn entries_keep_their_order_and_are_found_in_any_case() {
-    let room = room();
-    let [one, two, three] = ["one", "two", "three"].map(|name| root(name).0);
-    room.add("machine", Some("Zulu"), &one).unwrap();
-    room.add("machine", Some("alpha"), &two).unwrap();
-    let by_content = room.add("machine", None, &three).unwrap();
-    assert_eq!(by_content.as_str(), super::names::hex(&three.sha1()));
-    assert_eq!(
-        room.aliases("machine"),
-        ["Zulu", "alpha", by_content.as_str()]
-    );
-
-    let taken = room.add("machine", Some("ZULU"), &three).unwrap_err();
-    assert!(
-        matches!(taken, Error::Exists(_)) && taken.code() == 183,
-        "{taken}"
-    );
-    // The same alias in another store is another entry.
-    room.add("wcp", Some("zulu"), &three).unwrap();
-
-    let readable = room
-        .vecs
-        .readable(&caller(SERVICE), &name("MACHINE"))
-        .unwrap();
-    let entry = readable.entry(&alias("zULU")).unwrap();
-    assert_eq!(entry.alias.as_str(), "Zulu");
-    assert_eq!(entry.kind, EntryKind::TrustedCert);
-    assert_eq!(entry.pem, one.to_pem());
-    assert_eq!(readable.entry(&alias("nobody")).unwrap_err().code(), 4312);
-
-    let no_key = room
-        .vecs
-        .readable_key(&caller(SERVICE), &name("machine"), &alias("zulu"))
-        .unwrap()
-        .open()
-        .unwrap_err();
-    assert_eq!(no_key.code(), 87);
-    assert_eq!(
-        no_key.to_string(),
-        "No key was found for entry [Zulu] of type [Trusted Cert]."
-    );
-
-    let writable = room
-        .vecs
-        .writable(&caller(SERVICE), &name("machine"))
-        .unwrap();
-    assert!(writable.delete(&alias("ALPHA")).unwrap());
-    assert!(
-        !writable.delete(&alias("ALPHA")).unwrap(),
-        "the second time nothing is there"
-    );
-    assert_eq!(room.aliases("machine"), ["Zulu", by_content.as_str()]);
-}
-
-#[test]
-fn certificates_of_a_bundle_are_written_again_in_their_order() {
-    let (one, two) = (root("one").0, root("two").0);
-    let bundle = format!(
-        "Bag Attributes\r\n{}\r\nnotes\r\n{}",
-        two.to_pem(),
-        one.to_pem()
-    );
-    let room = room();
-    let new = NewEntry::read(None, Some(&bundle), None).unwrap();
-    let alias = room
-        .vecs
-        .writable(&caller(0), &name("machine"))
-        .unwrap()
-        .create(new)
-        .unwrap();
-    assert_eq!(alias.as_str(), super::names::hex(&two.sha1()));
-    let entry = room
-        .vecs
-        .readable(&caller(0), &name("machine"))
-        .unwrap()
-        .entry(&alias)
-        .unwrap();
-    assert_eq!(entry.pem, two.to_pem() + &one.to_pem());
-}
-
-#[test]
-fn what_cannot_become_an_entry_is_refused_with_its_code() {
-    let ((one, one_key), (_, two_key)) = (root("one"), root("two"));
-    let pem = one.to_pem();
-    let text = |text: &str| Some(Secret::new(text.as_bytes().to_vec()));
-    let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n";
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAwAA==\n\
-                     -----END ENCRYPTED PRIVATE KEY-----\n";
-    let cases = [
-        ("nothing", None, None, None, 87),
-        ("a secret without alias", None, None, text("secret"), 87),
-        ("an empty secret", Some("a"), None, text(""), 87),
-        (
-            "a huge secret",
-            Some("a"),
-            None,
-            text(&"x".repeat(64 * 1024 + 1)),
-            87,
-        ),
-        ("an empty alias", Some(""), Some(pem.as_str()), None, 87),
-        ("no PEM", None, Some("hello"), None, 11),
-        ("an empty certificate file", None, Some(""), None, 11),
-        (
-            "half a certificate",
-            None,
-            Some(&pem[..pem.len() / 2]),
-            None,
-            11,
-        ),
-        ("a certificate as the key", None, Some(&pem), text(&pem), 11),
-        ("a certificate as a secret", Some("a"), None, text(&pem), 11),
-        (
-            "a damaged key as a secret",
-            Some("a"),
-            None,
-            text(damaged),
-            11,
-        ),
-        ("an encrypted key", None, Some(&pem), text(encrypted), 1323),
-        (
-            "an encrypted key as a secret",
-            Some("a"),
-            None,
-            text(encrypted),
-            1323,
-        ),
-        (
-            "another's key",
-            None,
-            Some(&pem),
-            Some(two_key.to_pkcs8_pem()),
-            90018,
-        ),
-    ];
-    for (what, alias, certificates, key, code) in cases {
-        match NewEntry::read(alias, certificates, key.as_ref()) {
-            Ok(_) => panic!("{what} was taken"),
-            Err(refusal) => assert_eq!(refusal.code(), code, "{what}: {refusal}"),
-        }
-    }
-    let taken = NewEntry::read(None, Some(&pem), Some(&one_key.to_pkcs8_pem())).unwrap();
-    assert_eq!(taken.kind(), EntryKind::PrivateKey);
-    for secret in [one_key.to_pkcs8_pem(), Secret::new(b"opaque".to_vec())] {
-        let taken = NewEntry::read(Some("a"), None, Some(&secret)).unwrap();
-        assert_eq!(taken.kind(), EntryKind::SecretKey);
-    }
-}
-
-#[test]
-fn without_a_token_keys_are_refused_and_everything_else_goes_on() {
-    let room = room();
-    let standing = room.vecs.standing();
-    assert!(standing.token_fault.is_some() && standing.token.is_none());
-
-    let (certificate, key) = root("one");
-    let new = NewEntry::read(
-        Some("a"),
-        Some(&certificate.to_pem()),
-        Some(&key.to_pkcs8_pem()),
-    )
-    .unwrap();
-    let refusal = room
-        .vecs
-        .writable(&caller(0), &name("machine"))
-        .unwrap()
-        .create(new)
-        .unwrap_err();
-    assert!(matches!(refusal, Error::Token(_)), "{refusal:?}");
-    assert_eq!(refusal.code(), 90101);
-    assert_eq!(room.aliases("machine"), [""; 0]);
-    assert!(room.journalled().contains(&(
-        "entry.create".to_owned(),
-        "machine/a".to_owned(),
-        "failed".to_owned()
-    )));
-    room.add("machine", Some("a"), &certificate).unwrap();
 }
 
 /// Sealed keys whose check value was taken away: a new one would vouch for any token.
@@ -580,15 +316,8 @@ fn a_deleted_store_takes_its_entries_and_its_number_with_it() {
         room.vecs.readable(&anna, &name("s")).unwrap(),
         room.vecs.writable(&anna, &name("s")).unwrap(),
     );
-    room.vecs
-        .owned(&anna, &name("s"))
-        .unwrap()
-        .delete()
-        .unwrap();
-    assert_eq!(
-        room.vecs.readable(&anna, &name("s")).err().unwrap().code(),
-        4312
-    );
+    room.vecs.owned(&anna, &name("s")).unwrap().delete().unwrap();
+    assert_eq!(room.vecs.readable(&anna, &name("s")).err().unwrap().code(), 4312);
 
     // What was opened before must not reach a store that is made afterwards.
     room.vecs.create_store(&bert, &name("s")).unwrap();
@@ -616,21 +345,16 @@ fn refresh_follows_the_directory_and_keeps_what_was_added_by_hand() {
     let fingerprint = |n: usize| super::names::hex(&roots[n].0.sha1());
 
     // Two by hand: one that is never published, one that is.
-    room.add("TRUSTED_ROOTS", Some("mine"), &root("mine").0)
-        .unwrap();
+    room.add("TRUSTED_ROOTS", Some("mine"), &root("mine").0).unwrap();
     let upper = fingerprint(0).to_ascii_uppercase();
-    room.add("TRUSTED_ROOTS", Some(&upper), &roots[0].0)
-        .unwrap();
+    room.add("TRUSTED_ROOTS", Some(&upper), &roots[0].0).unwrap();
 
     let all = published(0..300, 1);
     room.vecs.refresh(&all).unwrap();
     assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 301);
     let crls = room.aliases("TRUSTED_ROOT_CRLS");
     assert_eq!(crls.len(), 100);
-    assert_eq!(
-        crls[0],
-        super::names::hex(&all[0].crl.as_ref().unwrap().sha1())
-    );
+    assert_eq!(crls[0], super::names::hex(&all[0].crl.as_ref().unwrap().sha1()));
     let entry = room
         .vecs
         .readable(&caller(BERT), &name("TRUSTED_ROOT_CRLS"))
