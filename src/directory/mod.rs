@@ -33,16 +33,8 @@ impl Directory {
     /// # Errors
     /// [`Error::Store`] when what is published cannot be read: better now than at every refresh.
     pub fn open(store: Store, node_name: &str, clock: Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
-<<<<<<< HEAD
-        Ok(Arc::new(Self {
-            store,
-            node_name: node_name.to_owned(),
-            clock,
-        }))
-=======
         let directory = Self { store, node_name: node_name.to_owned(), clock };
         directory.trusted_roots()?;
         Ok(Arc::new(directory))
->>>>>>> w/vecs
     }
 }

@@ -14,9 +14,6 @@ pub struct Node {
 impl Directory {
     /// All nodes.
     pub fn nodes(&self) -> Vec<Node> {
-        vec![Node {
-            name: self.node_name.clone(),
-            node_type: "Management",
-        }]
+        vec![Node { name: self.node_name.clone(), node_type: "Management" }]
     }
 }

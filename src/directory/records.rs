@@ -14,26 +14,20 @@ pub(super) const SCHEMA: &str = "CREATE TABLE trusted_root (
 
 /// Every published certificate, in the order of publication.
 pub(super) fn trusted_roots(tx: &mut Transaction<'_>) -> Result<Vec<TrustedRoot>, Error> {
-    tx.query(
-        "SELECT id, subject, certificate, crl FROM trusted_root ORDER BY position",
-        &[],
-    )?
-    .iter()
-    .map(read)
-    .collect()
+    tx.query("SELECT id, subject, certificate, crl FROM trusted_root ORDER BY position", &[])?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 pub(super) fn trusted_root(
     tx: &mut Transaction<'_>,
     id: &str,
 ) -> Result<Option<TrustedRoot>, Error> {
-    tx.query(
-        "SELECT id, subject, certificate, crl FROM trusted_root WHERE id = $1",
-        &[id.into()],
-    )?
-    .first()
-    .map(read)
-    .transpose()
+    tx.query("SELECT id, subject, certificate, crl FROM trusted_root WHERE id = $1", &[id.into()])?
+        .first()
+        .map(read)
+        .transpose()
 }
 
 pub(super) fn insert(tx: &mut Transaction<'_>, root: &TrustedRoot) -> Result<(), Error> {
@@ -51,10 +45,7 @@ pub(super) fn insert(tx: &mut Transaction<'_>, root: &TrustedRoot) -> Result<(),
 }
 
 pub(super) fn replace_crl(tx: &mut Transaction<'_>, id: &str, crl: &str) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE trusted_root SET crl = $1 WHERE id = $2",
-        &[crl.into(), id.into()],
-    )?;
+    tx.execute("UPDATE trusted_root SET crl = $1 WHERE id = $2", &[crl.into(), id.into()])?;
     Ok(())
 }
 
@@ -63,10 +54,6 @@ fn read(row: &Row) -> Result<TrustedRoot, Error> {
         id: row.text(0)?.to_owned(),
         subject: row.text(1)?.to_owned(),
         certificate: row.text(2)?.to_owned(),
-        crl: if row.is_null(3)? {
-            None
-        } else {
-            Some(row.text(3)?.to_owned())
-        },
+        crl: if row.is_null(3)? { None } else { Some(row.text(3)?.to_owned()) },
     })
 }

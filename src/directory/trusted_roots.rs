@@ -42,10 +42,7 @@ impl Publication {
         Ok(Self {
             id: identifier(&certificate)?,
             certificate,
-            crl: crl
-                .map(Crl::from_pem)
-                .transpose()
-                .map_err(Error::Material)?,
+            crl: crl.map(Crl::from_pem).transpose().map_err(Error::Material)?,
         })
     }
 }
@@ -53,11 +50,7 @@ impl Publication {
 fn identifier(certificate: &Certificate) -> Result<String, Error> {
     let octets = match certificate.subject_key_identifier() {
         Some(identifier) => identifier,
-        None => certificate
-            .public_key()
-            .map_err(Error::Material)?
-            .key_identifier()
-            .to_vec(),
+        None => certificate.public_key().map_err(Error::Material)?.key_identifier().to_vec(),
     };
     Ok(octets.iter().map(|octet| format!("{octet:02X}")).collect())
 }
@@ -144,8 +137,7 @@ fn check_issuer(crl: &Crl, certificate: &Certificate) -> Result<(), Error> {
         return Err(Error::ForeignCrl(None));
     }
     let key = certificate.public_key().map_err(Error::Material)?;
-    crl.verify_signed_by(&key)
-        .map_err(|cause| Error::ForeignCrl(Some(cause)))
+    crl.verify_signed_by(&key).map_err(|cause| Error::ForeignCrl(Some(cause)))
 }
 
 /// The list that takes the place of the published one; `None` where nothing changes.

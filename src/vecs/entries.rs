@@ -37,15 +37,10 @@ impl EntryKind {
     }
 
     pub(super) fn from_number(number: i64) -> Result<Self, store::Error> {
-        [
-            Self::PrivateKey,
-            Self::SecretKey,
-            Self::TrustedCert,
-            Self::Crl,
-        ]
-        .into_iter()
-        .find(|kind| kind.number() == number)
-        .ok_or_else(|| store::Error::Content("an unknown kind of entry".to_owned()))
+        [Self::PrivateKey, Self::SecretKey, Self::TrustedCert, Self::Crl]
+            .into_iter()
+            .find(|kind| kind.number() == number)
+            .ok_or_else(|| store::Error::Content("an unknown kind of entry".to_owned()))
     }
 
     /// The label that `vecs-cli` prints.
@@ -142,11 +137,8 @@ impl NewEntry {
     }
 
     fn details(&self) -> serde_json::Value {
-        let certificates: Vec<String> = self
-            .certificates
-            .iter()
-            .map(|certificate| hex(&certificate.sha256()))
-            .collect();
+        let certificates: Vec<String> =
+            self.certificates.iter().map(|certificate| hex(&certificate.sha256())).collect();
         serde_json::json!({
             "kind": self.kind.label(),
             "certificates": certificates,
@@ -173,9 +165,7 @@ fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
     }
     let octets = text.expose_secret();
     if octets.is_empty() {
-        return Err(Error::Invalid(
-            "the secret is empty; give a file that holds one".to_owned(),
-        ));
+        return Err(Error::Invalid("the secret is empty; give a file that holds one".to_owned()));
     }
     if octets.len() > LARGEST_SECRET {
         return Err(Error::Invalid(format!(
@@ -188,9 +178,7 @@ fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
 
 fn mentions_pem(text: &Secret) -> bool {
     const BEGIN: &[u8] = b"-----BEGIN";
-    text.expose_secret()
-        .windows(BEGIN.len())
-        .any(|window| window == BEGIN)
+    text.expose_secret().windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 /// A store whose entries and certificates may be read.
@@ -230,11 +218,7 @@ impl WritableStore<'_> {
     pub fn create(&self, new: NewEntry) -> Result<Alias, Error> {
         let (vecs, store) = (self.0.vecs, self.0.id);
         // Asked before the token works for nothing, and again where it counts.
-        if vecs
-            .store
-            .read(|tx| records::entry(tx, store, &new.alias))?
-            .is_some()
-        {
+        if vecs.store.read(|tx| records::entry(tx, store, &new.alias))?.is_some() {
             return Err(taken(&self.0.name.to_string(), &new.alias));
         }
         let name = self.0.name.to_string();
@@ -281,9 +265,7 @@ impl WritableStore<'_> {
     /// Deletes an entry and returns whether there was one: the original reports success for both.
     pub fn delete(&self, alias: &Alias) -> Result<bool, Error> {
         let (store, alias) = (self.0.id, alias.clone());
-        let note = self
-            .0
-            .note("entry.delete", format!("{}/{alias}", self.0.name));
+        let note = self.0.note("entry.delete", format!("{}/{alias}", self.0.name));
         self.0.vecs.store.write(move |tx| {
             let existed = records::delete_entry(tx, store, &alias)?;
             note.append(tx, Outcome::Done, serde_json::json!({"existed": existed}))?;
@@ -322,14 +304,9 @@ impl ReadableKey<'_> {
                 entry.kind.label()
             ))
         })?;
-        let note = self.store.note(
-            "entry.read-key",
-            format!("{}/{}", self.store.name, entry.alias),
-        );
-        match vecs
-            .envelope
-            .open(&vecs.store, store, &entry.alias, &sealed)
-        {
+        let note =
+            self.store.note("entry.read-key", format!("{}/{}", self.store.name, entry.alias));
+        match vecs.envelope.open(&vecs.store, store, &entry.alias, &sealed) {
             Ok(secret) => {
                 note.record(vecs, Outcome::Done)?;
                 Ok(secret)

@@ -52,10 +52,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     pub(super) fn new(token: Arc<hsm::Token>, wrapping_key: hsm::KeyId) -> Self {
-        Self {
-            key: token.wrapping_key(wrapping_key),
-            token,
-        }
+        Self { key: token.wrapping_key(wrapping_key), token }
     }
 
     /// The token, as last seen.
@@ -84,10 +81,7 @@ impl Envelope {
             )
             .into()),
             None => {
-                let sealed = self
-                    .key
-                    .seal(CHECK_CONTEXT, CHECK_TEXT)
-                    .map_err(Error::Token)?;
+                let sealed = self.key.seal(CHECK_CONTEXT, CHECK_TEXT).map_err(Error::Token)?;
                 store.write(move |tx| {
                     records::insert_check_value(tx, &sealed)?;
                     Ok(())
@@ -108,15 +102,8 @@ impl Envelope {
         let mut id = [0; 16];
         self.token.random(&mut id).map_err(Error::Token)?;
         let context = context(store_number, &id, FIRST_VERSION, alias);
-        let octets = self
-            .key
-            .seal(&context, secret.expose_secret())
-            .map_err(Error::Token)?;
-        Ok(Sealed {
-            id,
-            version: FIRST_VERSION,
-            octets,
-        })
+        let octets = self.key.seal(&context, secret.expose_secret()).map_err(Error::Token)?;
+        Ok(Sealed { id, version: FIRST_VERSION, octets })
     }
 
     /// Opens the key of an entry. Must not be called inside a transaction.
@@ -133,10 +120,7 @@ impl Envelope {
             Err(cause @ hsm::Error::Unreadable(_)) => {
                 // Either this row is damaged or the token is another one; the check value knows.
                 self.prove(store)?;
-                Err(Error::Unreadable {
-                    entry: format!("alias {alias}"),
-                    cause,
-                })
+                Err(Error::Unreadable { entry: format!("alias {alias}"), cause })
             }
             Err(cause) => Err(misfit(cause)),
         }
@@ -183,10 +167,7 @@ mod tests {
                 "5f5f4d414348494e455f43455254"
             )
         );
-        assert_eq!(
-            hex(CHECK_CONTEXT),
-            "7365616c7772696768742f766563732d636865636b2f31"
-        );
+        assert_eq!(hex(CHECK_CONTEXT), "7365616c7772696768742f766563732d636865636b2f31");
     }
 
     #[test]

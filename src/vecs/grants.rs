@@ -134,9 +134,7 @@ impl OwnedStore<'_> {
         let id = self.0.id;
         self.0.vecs.store.read(move |tx| {
             Ok(Permissions {
-                owner: records::store_by_id(tx, id)?
-                    .ok_or_else(|| self.0.gone())?
-                    .owner,
+                owner: records::store_by_id(tx, id)?.ok_or_else(|| self.0.gone())?.owner,
                 grants: records::grants(tx, id)?,
             })
         })

@@ -66,11 +66,7 @@ impl Vecs {
         service_uid: u32,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, Error> {
-        let vecs = Self {
-            envelope: Envelope::new(token, wrapping_key),
-            store,
-            clock,
-        };
+        let vecs = Self { envelope: Envelope::new(token, wrapping_key), store, clock };
         vecs.make_default_stores(service_uid)?;
         match vecs.envelope.prove(&vecs.store) {
             Err(failure @ Error::Store(_)) => return Err(failure),

@@ -133,9 +133,6 @@ mod tests {
     fn a_fingerprint_becomes_lower_case_hex() {
         let mut sha1 = [0; 20];
         sha1[0] = 0xF4;
-        assert_eq!(
-            Alias::of_fingerprint(&sha1).as_str(),
-            format!("f4{}", "0".repeat(38))
-        );
+        assert_eq!(Alias::of_fingerprint(&sha1).as_str(), format!("f4{}", "0".repeat(38)));
     }
 }

@@ -77,31 +77,22 @@ pub(super) fn store_by_name(
     tx: &mut Transaction<'_>,
     name: &StoreName,
 ) -> Result<Option<StoreRow>, Error> {
-    tx.query(
-        "SELECT id, name, owner FROM store WHERE name_folded = $1",
-        &[name.folded().into()],
-    )?
-    .first()
-    .map(StoreRow::read)
-    .transpose()
+    tx.query("SELECT id, name, owner FROM store WHERE name_folded = $1", &[name.folded().into()])?
+        .first()
+        .map(StoreRow::read)
+        .transpose()
 }
 
 pub(super) fn store_by_id(tx: &mut Transaction<'_>, id: i64) -> Result<Option<StoreRow>, Error> {
-    tx.query(
-        "SELECT id, name, owner FROM store WHERE id = $1",
-        &[id.into()],
-    )?
-    .first()
-    .map(StoreRow::read)
-    .transpose()
+    tx.query("SELECT id, name, owner FROM store WHERE id = $1", &[id.into()])?
+        .first()
+        .map(StoreRow::read)
+        .transpose()
 }
 
 /// Whether no store was ever made.
 pub(super) fn is_new(tx: &mut Transaction<'_>) -> Result<bool, Error> {
-    Ok(tx
-        .query("SELECT id FROM last_store WHERE id = 0", &[])?
-        .len()
-        == 1)
+    Ok(tx.query("SELECT id FROM last_store WHERE id = 0", &[])?.len() == 1)
 }
 
 /// Makes a store and returns its number.
@@ -114,11 +105,7 @@ pub(super) fn insert_store(
     tx.execute(
         "INSERT INTO store (id, name, name_folded, owner)
          VALUES ((SELECT id FROM last_store), $1, $2, $3)",
-        &[
-            name.as_str().into(),
-            name.folded().into(),
-            i64::from(owner).into(),
-        ],
+        &[name.as_str().into(), name.folded().into(), i64::from(owner).into()],
     )?;
     tx.query("SELECT id FROM last_store", &[])?
         .first()
@@ -242,13 +229,10 @@ pub(super) fn insert_entry(tx: &mut Transaction<'_>, new: &NewRow<'_>) -> Result
 
 /// Every entry of a store, in the order of insertion.
 pub(super) fn entries(tx: &mut Transaction<'_>, store: i64) -> Result<Vec<Entry>, Error> {
-    tx.query(
-        "SELECT alias, kind, pem FROM entry WHERE store_id = $1 ORDER BY id",
-        &[store.into()],
-    )?
-    .iter()
-    .map(read_entry)
-    .collect()
+    tx.query("SELECT alias, kind, pem FROM entry WHERE store_id = $1 ORDER BY id", &[store.into()])?
+        .iter()
+        .map(read_entry)
+        .collect()
 }
 
 pub(super) fn entry(
@@ -287,10 +271,7 @@ pub(super) fn sealed_key(
     .first()
     .map(|row| {
         Ok(Sealed {
-            id: row
-                .blob(0)?
-                .try_into()
-                .map_err(|_| content("the number of a sealed key"))?,
+            id: row.blob(0)?.try_into().map_err(|_| content("the number of a sealed key"))?,
             version: row.integer(1)?,
             octets: row.blob(2)?.to_vec(),
         })
@@ -336,10 +317,7 @@ pub(super) fn present(tx: &mut Transaction<'_>, store: i64) -> Result<Vec<Presen
 }
 
 pub(super) fn set_auto_refresh(tx: &mut Transaction<'_>, entry: i64) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE entry SET auto_refresh = 1 WHERE id = $1",
-        &[entry.into()],
-    )?;
+    tx.execute("UPDATE entry SET auto_refresh = 1 WHERE id = $1", &[entry.into()])?;
     Ok(())
 }
 
@@ -367,12 +345,7 @@ pub(super) fn insert_check_value(tx: &mut Transaction<'_>, sealed: &[u8]) -> Res
 
 /// Whether any entry has a sealed key.
 pub(super) fn any_sealed(tx: &mut Transaction<'_>) -> Result<bool, Error> {
-    Ok(!tx
-        .query(
-            "SELECT id FROM entry WHERE sealed_key IS NOT NULL LIMIT 1",
-            &[],
-        )?
-        .is_empty())
+    Ok(!tx.query("SELECT id FROM entry WHERE sealed_key IS NOT NULL LIMIT 1", &[])?.is_empty())
 }
 
 fn content(what: &str) -> Error {
@@ -382,17 +355,8 @@ fn content(what: &str) -> Error {
 /// Acts, references and outcomes in the journal, for the room's tests.
 #[cfg(test)]
 pub(super) fn journalled(tx: &mut Transaction<'_>) -> Result<Vec<(String, String, String)>, Error> {
-    tx.query(
-        "SELECT act, reference, outcome FROM journal ORDER BY sequence",
-        &[],
-    )?
-    .iter()
-    .map(|row| {
-        Ok((
-            row.text(0)?.to_owned(),
-            row.text(1)?.to_owned(),
-            row.text(2)?.to_owned(),
-        ))
-    })
-    .collect()
+    tx.query("SELECT act, reference, outcome FROM journal ORDER BY sequence", &[])?
+        .iter()
+        .map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.text(2)?.to_owned())))
+        .collect()
 }

@@ -51,27 +51,12 @@ impl Vecs {
         let crls = published
             .iter()
             .filter_map(|root| root.crl.as_ref())
-            .map(|crl| Wanted {
-                alias: Alias::of_fingerprint(&crl.sha1()),
-                pem: crl.to_pem(),
-            })
+            .map(|crl| Wanted { alias: Alias::of_fingerprint(&crl.sha1()), pem: crl.to_pem() })
             .collect::<Vec<_>>();
         let now = self.clock.now();
         self.store.write(move |tx| {
-            apply(
-                tx,
-                (TRUSTED_ROOTS, "TRUSTED_ROOTS"),
-                EntryKind::TrustedCert,
-                &roots,
-                now,
-            )?;
-            apply(
-                tx,
-                (TRUSTED_ROOT_CRLS, "TRUSTED_ROOT_CRLS"),
-                EntryKind::Crl,
-                &crls,
-                now,
-            )?;
+            apply(tx, (TRUSTED_ROOTS, "TRUSTED_ROOTS"), EntryKind::TrustedCert, &roots, now)?;
+            apply(tx, (TRUSTED_ROOT_CRLS, "TRUSTED_ROOT_CRLS"), EntryKind::Crl, &crls, now)?;
             Ok(())
         })
     }
@@ -89,10 +74,7 @@ struct Plan<'a> {
 }
 
 fn plan<'a>(present: &'a [Present], wanted: &[String]) -> Plan<'a> {
-    let there: BTreeSet<&str> = present
-        .iter()
-        .map(|entry| entry.alias_folded.as_str())
-        .collect();
+    let there: BTreeSet<&str> = present.iter().map(|entry| entry.alias_folded.as_str()).collect();
     let mut plan = Plan::default();
     let mut seen = BTreeSet::new();
     for (position, alias) in wanted.iter().enumerate() {
@@ -130,11 +112,7 @@ fn apply(
         records::set_auto_refresh(tx, adopted.id)?;
         record(tx, "trust.adopt", store_name, &adopted.alias_folded, now)?;
     }
-    for new in plan
-        .add
-        .into_iter()
-        .filter_map(|position| wanted.get(position))
-    {
+    for new in plan.add.into_iter().filter_map(|position| wanted.get(position)) {
         records::insert_entry(
             tx,
             &NewRow {
@@ -179,12 +157,7 @@ mod tests {
     use crate::vecs::records::Present;
 
     /// Present entries (alias, refreshed), wanted aliases, and what must be added, adopted, removed.
-    type Case<'a> = (
-        &'a str,
-        &'a [(&'a str, bool)],
-        &'a [&'a str],
-        [&'a [&'a str]; 3],
-    );
+    type Case<'a> = (&'a str, &'a [(&'a str, bool)], &'a [&'a str], [&'a [&'a str]; 3]);
 
     const CASES: &[Case<'_>] = &[
         ("nothing", &[], &[], [&[], &[], &[]]),
@@ -192,18 +165,8 @@ mod tests {
         ("named twice", &[], &["a", "a"], [&["a"], &[], &[]]),
         ("seen again", &[("a", true)], &["a"], [&[], &[], &[]]),
         ("vanished", &[("a", true)], &[], [&[], &[], &["a"]]),
-        (
-            "by hand, never published",
-            &[("my root", false)],
-            &[],
-            [&[], &[], &[]],
-        ),
-        (
-            "by hand, then published",
-            &[("a", false)],
-            &["a"],
-            [&[], &["a"], &[]],
-        ),
+        ("by hand, never published", &[("my root", false)], &[], [&[], &[], &[]]),
+        ("by hand, then published", &[("a", false)], &["a"], [&[], &["a"], &[]]),
         (
             "all at once",
             &[("a", true), ("b", false), ("c", true), ("d", false)],
@@ -224,11 +187,7 @@ mod tests {
                 })
                 .collect();
             let wanted: Vec<String> = wanted.iter().map(|alias| (*alias).to_owned()).collect();
-            let Plan {
-                add: positions,
-                adopt: adopted,
-                remove: removed,
-            } = plan(&present, &wanted);
+            let Plan { add: positions, adopt: adopted, remove: removed } = plan(&present, &wanted);
             let added: Vec<&str> = positions.iter().map(|at| wanted[*at].as_str()).collect();
             let adopted: Vec<&str> = adopted.iter().map(|e| e.alias_folded.as_str()).collect();
             let removed: Vec<&str> = removed.iter().map(|e| e.alias_folded.as_str()).collect();

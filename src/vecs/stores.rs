@@ -67,14 +67,12 @@ impl Vecs {
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Denied`], as for the other doors.
     pub fn readable(&self, caller: &Caller, name: &StoreName) -> Result<ReadableStore<'_>, Error> {
-        self.enter(caller, name, None, Wanted::Right(Right::Read))
-            .map(ReadableStore)
+        self.enter(caller, name, None, Wanted::Right(Right::Read)).map(ReadableStore)
     }
 
     /// A store in which the caller may add and delete entries.
     pub fn writable(&self, caller: &Caller, name: &StoreName) -> Result<WritableStore<'_>, Error> {
-        self.enter(caller, name, None, Wanted::Right(Right::Write))
-            .map(WritableStore)
+        self.enter(caller, name, None, Wanted::Right(Right::Write)).map(WritableStore)
     }
 
     /// The private key of an entry, which the caller may read. The alias is named here so that a
@@ -86,16 +84,12 @@ impl Vecs {
         alias: &Alias,
     ) -> Result<ReadableKey<'_>, Error> {
         self.enter(caller, name, Some(alias), Wanted::Right(Right::ReadKey))
-            .map(|store| ReadableKey {
-                store,
-                alias: alias.clone(),
-            })
+            .map(|store| ReadableKey { store, alias: alias.clone() })
     }
 
     /// A store that the caller may manage: its owner or an administrator.
     pub fn owned(&self, caller: &Caller, name: &StoreName) -> Result<OwnedStore<'_>, Error> {
-        self.enter(caller, name, None, Wanted::Ownership)
-            .map(OwnedStore)
+        self.enter(caller, name, None, Wanted::Ownership).map(OwnedStore)
     }
 
     fn enter(
@@ -117,20 +111,14 @@ impl Vecs {
         })?;
         let (row, granted) = found.ok_or_else(|| no_store(name))?;
         if allowed(caller, row.owner, granted, wanted) {
-            return Ok(OpenStore {
-                vecs: self,
-                id: row.id,
-                name: row.name,
-                actor: caller.actor(),
-            });
+            return Ok(OpenStore { vecs: self, id: row.id, name: row.name, actor: caller.actor() });
         }
         if let Some(act) = wanted.refused_act() {
             let reference = match alias {
                 Some(alias) => format!("{}/{alias}", row.name),
                 None => row.name.to_string(),
             };
-            self.note(caller.actor(), act, reference)
-                .record(self, Outcome::Refused)?;
+            self.note(caller.actor(), act, reference).record(self, Outcome::Refused)?;
         }
         Err(Error::Denied(format!(
             "user {} may not {} store {}; {}",
@@ -142,11 +130,8 @@ impl Vecs {
     }
 
     pub(super) fn make_default_stores(&self, owner: u32) -> Result<(), Error> {
-        let note = self.note(
-            Actor::Job("first start"),
-            "store.create",
-            "default stores".to_owned(),
-        );
+        let note =
+            self.note(Actor::Job("first start"), "store.create", "default stores".to_owned());
         self.store.write(move |tx| {
             if !records::is_new(tx)? {
                 return Ok(());
@@ -163,12 +148,7 @@ impl Vecs {
     }
 
     pub(super) fn note(&self, actor: Actor, act: &'static str, reference: String) -> Note {
-        Note {
-            at: self.clock.now(),
-            actor,
-            act,
-            reference,
-        }
+        Note { at: self.clock.now(), actor, act, reference }
     }
 }
 

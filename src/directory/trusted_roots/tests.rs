@@ -31,10 +31,7 @@ fn room() -> Room {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("directory.db"), MIGRATIONS).unwrap();
     let directory = Directory::open(store, "ca.example.net", Arc::new(Stopped)).unwrap();
-    Room {
-        _folder: folder,
-        directory,
-    }
+    Room { _folder: folder, directory }
 }
 
 impl Room {
@@ -44,8 +41,7 @@ impl Room {
 
     fn publish_text(&self, certificate: &str, crl: Option<&str>) -> Result<(), Error> {
         let permit = Permit::<access::Publish>::for_own_job("test");
-        self.directory
-            .publish(permit, Publication::read(certificate, crl)?)
+        self.directory.publish(permit, Publication::read(certificate, crl)?)
     }
 
     fn roots(&self) -> Vec<TrustedRoot> {
@@ -54,10 +50,8 @@ impl Room {
 }
 
 fn ca(common_name: &str, key: &PrivateKey, serial: u8) -> Certificate {
-    let subject = SubjectFields {
-        common_name: Some(common_name.to_owned()),
-        ..SubjectFields::default()
-    };
+    let subject =
+        SubjectFields { common_name: Some(common_name.to_owned()), ..SubjectFields::default() };
     let draft = draft_self_signed_ca(&CaTemplate {
         serial: [serial; 16],
         subject: subject.to_name().unwrap(),
@@ -72,12 +66,8 @@ fn ca(common_name: &str, key: &PrivateKey, serial: u8) -> Certificate {
 }
 
 fn crl(number: u64, this_update: UnixTime, issuer: &Certificate, key: &PrivateKey) -> Crl {
-    let template = CrlTemplate {
-        number,
-        this_update,
-        next_update: this_update + 3_600,
-        revoked: vec![],
-    };
+    let template =
+        CrlTemplate { number, this_update, next_update: this_update + 3_600, revoked: vec![] };
     let draft = draft_crl(&template, issuer).unwrap();
     let signature = key.sign(draft.tbs()).unwrap();
     Crl::from_der(&draft.assemble(&signature)).unwrap()
@@ -97,10 +87,7 @@ fn a_root_is_published_under_its_subject_key_identifier() {
     assert_eq!(
         room.roots(),
         [TrustedRoot {
-            id: identifier
-                .iter()
-                .map(|octet| format!("{octet:02X}"))
-                .collect(),
+            id: identifier.iter().map(|octet| format!("{octet:02X}")).collect(),
             subject: "CN=Root".to_owned(),
             certificate: root.to_pem(),
             crl: Some(list.to_pem()),
@@ -135,22 +122,10 @@ fn only_later_lists_replace_a_list() {
     let cases = [
         ("the same", published.clone(), true),
         ("a greater number", crl(6, NOW, &root, &key), true),
-        (
-            "a greater number, clock set back",
-            crl(6, NOW - 60, &root, &key),
-            true,
-        ),
+        ("a greater number, clock set back", crl(6, NOW - 60, &root, &key), true),
         ("a smaller number", crl(4, NOW + 60, &root, &key), false),
-        (
-            "the same number, later",
-            crl(5, NOW + 60, &root, &key),
-            true,
-        ),
-        (
-            "the same number, earlier",
-            crl(5, NOW - 60, &root, &key),
-            false,
-        ),
+        ("the same number, later", crl(5, NOW + 60, &root, &key), true),
+        ("the same number, earlier", crl(5, NOW - 60, &root, &key), false),
     ];
     for (what, list, taken) in cases {
         let room = room();
@@ -171,10 +146,7 @@ fn a_list_of_another_issuer_publishes_nothing() {
     let root = ca("Root", &ours, 1);
     let same_name = ca("Root", &theirs, 1);
     let same_key = ca("Other", &ours, 1);
-    for list in [
-        crl(1, NOW, &same_name, &theirs),
-        crl(1, NOW, &same_key, &ours),
-    ] {
+    for list in [crl(1, NOW, &same_name, &theirs), crl(1, NOW, &same_key, &ours)] {
         let refusal = room.publish(&root, Some(&list)).unwrap_err();
         assert!(matches!(refusal, Error::ForeignCrl(_)), "{refusal}");
         assert_eq!(refusal.code(), 87);
@@ -186,22 +158,11 @@ fn a_list_of_another_issuer_publishes_nothing() {
 fn a_publication_has_exactly_one_certificate() {
     let (room, key) = (room(), key());
     let pem = ca("Root", &key, 1).to_pem();
-    let cases = [
-        (String::new(), 11),
-        ("hello".to_owned(), 11),
-        (format!("{pem}{pem}"), 13),
-    ];
+    let cases = [(String::new(), 11), ("hello".to_owned(), 11), (format!("{pem}{pem}"), 13)];
     for (text, code) in cases {
-        assert_eq!(
-            room.publish_text(&text, None).unwrap_err().code(),
-            code,
-            "{text}"
-        );
+        assert_eq!(room.publish_text(&text, None).unwrap_err().code(), code, "{text}");
     }
-    assert_eq!(
-        room.publish_text(&pem, Some("no list")).unwrap_err().code(),
-        11
-    );
+    assert_eq!(room.publish_text(&pem, Some("no list")).unwrap_err().code(), 11);
     assert_eq!(room.roots(), []);
 }
 
@@ -209,8 +170,5 @@ fn a_publication_has_exactly_one_certificate() {
 fn this_machine_is_the_one_node() {
     let nodes = room().directory.nodes();
     assert_eq!(nodes.len(), 1);
-    assert_eq!(
-        (nodes[0].name.as_str(), nodes[0].node_type),
-        ("ca.example.net", "Management")
-    );
+    assert_eq!((nodes[0].name.as_str(), nodes[0].node_type), ("ca.example.net", "Management"));
 }
