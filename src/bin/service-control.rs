@@ -1,14 +1,12 @@
 //! `service-control`: starts, stops and shows the services.
 
-use std::alloc::System;
 use std::process::ExitCode;
 
-use zeroizing_alloc::ZeroAlloc;
-
-/// Wipes every heap block when it is freed.
+// Wipes every block of memory when it is freed, so that no secret stays behind.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
-    sealwright::cli::service_control::main()
+    sealwright::cli::service_control::run(std::env::args_os())
 }

@@ -38,18 +38,13 @@ pub(super) fn ensure(vmcad: &Client, node: &NodeSection) -> Result<(KeyAlgorithm
     let active = active(vmcad)?.ok_or_else(|| {
         Cause::Late("vmcad made a CA and does not list it; see its log".to_owned())
     })?;
-    let made = format!(
-        "made, {} key in the CA token, {}",
-        active.algorithm, active.subject
-    );
+    let made = format!("made, {} key in the CA token, {}", active.algorithm, active.subject);
     Ok((active.algorithm, Done::Made(made)))
 }
 
 fn active(vmcad: &Client) -> Result<Option<Authority>, Cause> {
     let all: Vec<Authority> = vmcad.get(AUTHORITIES)?;
-    Ok(all
-        .into_iter()
-        .find(|authority| authority.state == "active"))
+    Ok(all.into_iter().find(|authority| authority.state == "active"))
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::step::Done;
-use super::{Cause, Request, files};
+use super::{Cause, files};
 use crate::base::Layout;
+use crate::cli::sealwright::{HostName, Request};
 use crate::config::{
     AccessSection, CaSection, Config, GatewaySection, NodeSection, TokenSection, VecsSection,
 };
@@ -16,20 +17,15 @@ const CRL_DAYS: u32 = 30;
 
 /// The configuration that a request stands for.
 pub(super) fn of(
+    host: &HostName,
     request: &Request,
     ca_token: TokenSection,
     sealing_token: TokenSection,
     wrapping_key: String,
 ) -> Config {
     Config {
-        node: NodeSection {
-            name: request.host.to_string(),
-            domain: request.domain.to_string(),
-        },
-        access: AccessSection {
-            operators: request.operators.clone(),
-            requesters: Vec::new(),
-        },
+        node: NodeSection { name: host.to_string(), domain: request.domain.to_string() },
+        access: AccessSection { operators: request.operators.clone(), requesters: Vec::new() },
         ca: CaSection {
             key_algorithm: request.key_algorithm,
             profile: request.profile,
@@ -38,11 +34,7 @@ pub(super) fn of(
             crl_days: CRL_DAYS,
             token: ca_token,
         },
-        vecs: VecsSection {
-            refresh_seconds: REFRESH_SECONDS,
-            wrapping_key,
-            token: sealing_token,
-        },
+        vecs: VecsSection { refresh_seconds: REFRESH_SECONDS, wrapping_key, token: sealing_token },
         gateway: request
             .listen
             .map_or_else(GatewaySection::default, |listen| GatewaySection { listen }),
@@ -61,11 +53,7 @@ pub(super) fn write(layout: &Layout, config: &Config) -> Result<Done, Cause> {
     let made = files::write_once(&file, 0o640, &[text.as_bytes()])?;
     write_template(layout)?;
     let place = file.display().to_string();
-    Ok(if made {
-        Done::Made(format!("written, {place}"))
-    } else {
-        Done::Found(place)
-    })
+    Ok(if made { Done::Made(format!("written, {place}")) } else { Done::Found(place) })
 }
 
 /// Everybody who asks for certificates copies the template, so everybody may read it.
@@ -99,16 +87,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{TEMPLATE, of, write};
     use crate::base::{KeyAlgorithm, Layout};
+    use crate::cli::sealwright::{Request, TokenChoice};
     use crate::config::{Config, ProfileName, TokenSection};
     use crate::setup::step::Done;
-    use crate::setup::{Request, TokenChoice};
 
     fn request() -> Request {
-        let token = TokenChoice::NewSoftHsm {
-            module: "/m.so".into(),
-        };
+        let token = TokenChoice::NewSoftHsm { module: None };
         Request {
-            host: "vc.example".parse().unwrap(),
+            host: None,
             domain: "corp.example".parse().unwrap(),
             key_algorithm: KeyAlgorithm::P384,
             profile: ProfileName::Strict,
@@ -117,6 +103,7 @@ mod tests {
             operators: vec!["alice".to_owned()],
             ca_token: token.clone(),
             sealing_token: token,
+            says_something: true,
         }
     }
 
@@ -135,7 +122,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::under(root.path());
         std::fs::create_dir(layout.config_file().parent().unwrap()).unwrap();
-        let config = of(&request(), token("ca"), token("sealing"), "ab".repeat(32));
+        let host = "vc.example".parse().unwrap();
+        let config = of(&host, &request(), token("ca"), token("sealing"), "ab".repeat(32));
         assert!(matches!(write(&layout, &config).unwrap(), Done::Made(_)));
 
         let read = Config::load(&layout.config_file()).unwrap();

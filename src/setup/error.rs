@@ -52,6 +52,9 @@ pub enum Cause {
     /// A token refused, or the process that works on it failed.
     #[error(transparent)]
     Workshop(#[from] workshop::Error),
+    /// There is no module for the token.
+    #[error(transparent)]
+    NoModule(#[from] super::softhsm::NoModule),
     /// A PIN could not be made, or a token's name is not one.
     #[error(transparent)]
     Token(#[from] hsm::Error),

@@ -13,12 +13,11 @@ use super::Cause;
 /// private.
 pub(super) fn folder(path: &Path, mode: u32) -> Result<bool, Cause> {
     let failed = |what| Cause::file(what, path);
-    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(above)
-            .map_err(Cause::file("cannot make the folder", above))?;
+    match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() && !above.exists() => {
+            folder(above, 0o755)?;
+        }
+        _ => {}
     }
     match DirBuilder::new().mode(mode).create(path) {
         Ok(()) => {
@@ -30,9 +29,7 @@ pub(super) fn folder(path: &Path, mode: u32) -> Result<bool, Cause> {
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {
             let found = fs::metadata(path).map_err(failed("cannot look at"))?;
             if !found.is_dir() {
-                return Err(failed("there must be a folder at")(
-                    ErrorKind::NotADirectory.into(),
-                ));
+                return Err(failed("there must be a folder at")(ErrorKind::NotADirectory.into()));
             }
             let present = found.permissions().mode() & 0o777;
             if mode == 0o700 && present & 0o077 != 0 {
@@ -51,9 +48,7 @@ pub(super) fn folder(path: &Path, mode: u32) -> Result<bool, Cause> {
 /// The text goes into a file of another name first, so that an interrupted write leaves nothing that
 /// looks finished. Only the process that holds the set-up lock calls this.
 pub(super) fn write_once(path: &Path, mode: u32, text: &[&[u8]]) -> Result<bool, Cause> {
-    let there = path
-        .try_exists()
-        .map_err(Cause::file("cannot look at", path))?;
+    let there = path.try_exists().map_err(Cause::file("cannot look at", path))?;
     if !there {
         replace(path, mode, text)?;
     }
@@ -80,11 +75,7 @@ fn write_beside(path: &Path, mode: u32, text: &[&[u8]]) -> std::io::Result<()> {
         Err(cause) if cause.kind() == ErrorKind::NotFound => {}
         Err(cause) => return Err(cause),
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     for part in text {
         file.write_all(part)?;
@@ -163,6 +154,7 @@ mod tests {
         for place in [path.clone(), path.join("below"), path.join("far/below")] {
             let failed = folder(&place, 0o700).unwrap_err().to_string();
             assert!(failed.contains("not a folder"), "{failed}");
+            assert!(failed.contains("/lib"), "{failed}");
         }
     }
 }

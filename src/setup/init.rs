@@ -7,10 +7,11 @@ use super::lock::Lock;
 use super::progress::Progress;
 use super::step::{Done, Progression};
 use super::{
-    Cause, Error, HostName, NotAName, Request, Step, authority, configuration, files, machine,
-    ownership, services, tokens, trust,
+    Cause, Error, Step, authority, configuration, files, machine, ownership, services, tokens,
+    trust,
 };
 use crate::base::{Layout, Service};
+use crate::cli::sealwright::{HostName, NotAName, Request};
 use crate::client::Client;
 use crate::config::{self, Config, TokenRole};
 use crate::hardening;
@@ -32,28 +33,19 @@ pub enum Outcome {
 
 /// Sets the appliance up, or continues a set-up that was interrupted.
 ///
-/// `request` is called only where there is no configuration yet: what is there is never changed.
+/// `request` counts only where there is no configuration yet: what is there is never changed.
 ///
 /// # Errors
 /// See [`Error`]: which step failed, why, and what to do.
-pub fn init(
-    layout: &Layout,
-    request: impl FnOnce() -> Result<Request, Error>,
-    out: &mut dyn Write,
-) -> Result<Outcome, Error> {
+pub fn init(layout: &Layout, request: &Request, out: &mut dyn Write) -> Result<Outcome, Error> {
     let told = &mut Progression(out);
     check_places(layout)?;
-    hardening::harden()
-        .map_err(Cause::from)
-        .map_err(stopped(Step::Folders))?;
+    hardening::harden().map_err(Cause::from).map_err(stopped(Step::Folders))?;
     let _lock = Lock::take(layout)?;
     let mut progress = Progress::load(layout);
     let config = match Config::load(&layout.config_file()) {
         Ok(config) if progress.finished => {
-            told.say(&format!(
-                "{} is already set up: nothing changed.",
-                config.node.name
-            ))?;
+            told.say(&format!("{} is already set up: nothing changed.", config.node.name))?;
             return Ok(Outcome::NothingChanged);
         }
         Ok(config) => {
@@ -62,7 +54,7 @@ pub fn init(
             told.step(Step::Configuration, configuration::write(layout, &config))?;
             config
         }
-        Err(config::Error::Missing(_)) => configure(layout, &request()?, &mut progress, told)?,
+        Err(config::Error::Missing(_)) => configure(layout, request, &mut progress, told)?,
         Err(error) => return Err(stopped(Step::Configuration)(error.into())),
     };
     run_services(layout, &config, &mut progress, told)?;
@@ -89,16 +81,23 @@ fn check_places(layout: &Layout) -> Result<(), Error> {
         }
     }
     let root = layout.state();
-    if root
-        .to_str()
-        .is_none_or(|text| text.contains(char::is_control))
-    {
+    if root.to_str().is_none_or(|text| text.contains(char::is_control)) {
         return Err(Error::Unusable(format!(
             "the path of the root folder, {root:?}, has characters that configuration files cannot hold; choose \
              another one with --root"
         )));
     }
     Ok(())
+}
+
+/// The name that this machine's kernel goes by.
+fn own_name() -> Result<HostName, Error> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().parse().map_err(|refused: NotAName| {
+        Error::Unusable(format!(
+            "the name of this machine cannot be used: {refused}. Say with --hostname by which name clients reach it"
+        ))
+    })
 }
 
 /// Makes what needs no service: folders, tokens, the wrapping key, the configuration.
@@ -108,7 +107,11 @@ fn configure(
     progress: &mut Progress,
     told: &mut Progression<'_>,
 ) -> Result<Config, Error> {
-    told.say(&format!("Setting up {}:", request.host))?;
+    let host = match &request.host {
+        Some(host) => host.clone(),
+        None => own_name()?,
+    };
+    told.say(&format!("Setting up {host}:"))?;
     told.step(Step::Folders, folders(layout))?;
     let ca_token = told.result_of(
         Step::CaToken,
@@ -118,11 +121,9 @@ fn configure(
         Step::SealingToken,
         tokens::token(layout, TokenRole::Sealing, &request.sealing_token, progress),
     )?;
-    let wrapping_key = told.result_of(
-        Step::WrappingKey,
-        tokens::wrapping_key(layout, &sealing_token, progress),
-    )?;
-    let config = configuration::of(request, ca_token, sealing_token, wrapping_key);
+    let wrapping_key =
+        told.result_of(Step::WrappingKey, tokens::wrapping_key(layout, &sealing_token, progress))?;
+    let config = configuration::of(&host, request, ca_token, sealing_token, wrapping_key);
     told.step(Step::Configuration, configuration::write(layout, &config))?;
     Ok(config)
 }
@@ -156,10 +157,7 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
         .parse()
         .map_err(|error: NotAName| Error::Unusable(format!("sealwright.toml: {error}")))?;
     let ca_key = told.result_of(Step::Authority, authority::ensure(&vmcad, &config.node))?;
-    told.step(
-        Step::MachineCertificate,
-        machine::ensure(&vmafdd, &vmcad, &host, ca_key),
-    )?;
+    told.step(Step::MachineCertificate, machine::ensure(&vmafdd, &vmcad, &host, ca_key))?;
     told.step(Step::TrustedRoots, trust::ensure(&vmafdd, &vmcad))
 }
 
@@ -168,7 +166,7 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
 fn folders(layout: &Layout) -> Result<Done, Cause> {
     let state = layout.state();
     let configuration = layout.config_file();
-    let mut made = false;
+    let mut made = files::folder(&state, 0o700)?;
     if let Some(folder) = configuration.parent() {
         made |= files::folder(folder, 0o755)?;
     }
@@ -186,11 +184,7 @@ fn folders(layout: &Layout) -> Result<Done, Cause> {
         made |= files::folder(folder, 0o700)?;
     }
     let place = layout.root().unwrap_or(&state).display().to_string();
-    Ok(if made {
-        Done::Made(format!("made under {place}"))
-    } else {
-        Done::Found(place)
-    })
+    Ok(if made { Done::Made(format!("made under {place}")) } else { Done::Found(place) })
 }
 
 fn finish(layout: &Layout, progress: &mut Progress) -> Result<Done, Cause> {
@@ -227,10 +221,27 @@ fn farewell(layout: &Layout, config: &Config) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{check_places, folders, init};
-    use crate::base::Layout;
+    use crate::base::{KeyAlgorithm, Layout};
+    use crate::cli::sealwright::{Domain, Request, TokenChoice};
+    use crate::config::ProfileName;
     use crate::setup::Error;
     use crate::setup::step::Done;
     use std::os::unix::fs::PermissionsExt;
+
+    fn request() -> Request {
+        Request {
+            host: None,
+            domain: Domain::default(),
+            key_algorithm: KeyAlgorithm::P256,
+            profile: ProfileName::default(),
+            listen: None,
+            allow_imported_ca_keys: false,
+            operators: Vec::new(),
+            ca_token: TokenChoice::NewSoftHsm { module: None },
+            sealing_token: TokenChoice::NewSoftHsm { module: None },
+            says_something: false,
+        }
+    }
 
     #[test]
     fn a_path_that_is_too_long_for_sockets_is_refused_before_anything_is_made() {
@@ -242,7 +253,7 @@ mod tests {
 
         let long = folder.path().join("a".repeat(left + 1));
         let layout = Layout::under(&long);
-        let refused = init(&layout, || panic!("not asked"), &mut Vec::new()).unwrap_err();
+        let refused = init(&layout, &request(), &mut Vec::new()).unwrap_err();
         assert!(matches!(refused, Error::Unusable(_)), "{refused:?}");
         assert!(refused.to_string().contains("108 octets"), "{refused}");
         assert!(!long.exists());

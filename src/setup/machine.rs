@@ -2,12 +2,13 @@
 
 use zeroize::Zeroizing;
 
+use super::Cause;
 use super::step::Done;
-use super::{Cause, HostName};
 use crate::api::ca::{CERTIFICATES, Issue, Issued};
 use crate::api::vecs::{Created, Entry, NewEntry, entries, entry};
 use crate::api::{KeyText, Kind};
 use crate::base::{KeyAlgorithm, Secret};
+use crate::cli::sealwright::HostName;
 use crate::client::{self, Client};
 use crate::x509::{AlternativeNames, CsrTemplate, PrivateKey, SubjectFields, csr_pem};
 
@@ -28,11 +29,8 @@ pub(super) fn ensure(
         Err(error) => return Err(error.into()),
     }
     let key = PrivateKey::generate(machine_key(ca_key))?;
-    let request = Issue {
-        csr: csr_pem(&template(host, &key)?, &key)?,
-        not_before: None,
-        not_after: None,
-    };
+    let request =
+        Issue { csr: csr_pem(&template(host, &key)?, &key)?, not_before: None, not_after: None };
     let issued: Issued = vmcad.post(CERTIFICATES, &request)?;
     let entry = NewEntry {
         alias: Some(ALIAS.to_owned()),
@@ -40,10 +38,7 @@ pub(super) fn ensure(
         key: Some(KeyText::new(text(&key.to_pkcs8_pem()))),
     };
     let _created: Created = vmafdd.post(&entries(STORE), &entry)?;
-    Ok(Done::Made(format!(
-        "issued for {host} and stored, {place}, serial {}",
-        issued.serial
-    )))
+    Ok(Done::Made(format!("issued for {host} and stored, {place}, serial {}", issued.serial)))
 }
 
 /// An elliptic CA is chosen for speed or policy, which then hold for the machine as well.
@@ -77,10 +72,7 @@ fn template(host: &HostName, key: &PrivateKey) -> Result<CsrTemplate, Cause> {
 
 /// One PEM text, whether or not its parts end their last line.
 fn joined(chain: &[String]) -> String {
-    chain
-        .iter()
-        .map(|pem| format!("{}\n", pem.trim_end()))
-        .collect()
+    chain.iter().map(|pem| format!("{}\n", pem.trim_end())).collect()
 }
 
 /// The key's text in a buffer that never grows, because growing leaves copies behind.

@@ -21,16 +21,10 @@ pub(super) fn hand_over(layout: &Layout) -> Result<bool, Cause> {
     let Some(user) = uzers::get_user_by_name(SERVICE_USER) else {
         return Ok(false);
     };
-    let owner = (
-        Uid::from_raw(user.uid()),
-        Gid::from_raw(user.primary_group_id()),
-    );
+    let owner = (Uid::from_raw(user.uid()), Gid::from_raw(user.primary_group_id()));
     let configuration = layout.config_file();
-    let places = [
-        configuration.parent().map(Path::to_owned),
-        Some(layout.state()),
-        Some(layout.run()),
-    ];
+    let places =
+        [configuration.parent().map(Path::to_owned), Some(layout.state()), Some(layout.run())];
     for place in places.into_iter().flatten() {
         give(&place, owner)?;
     }
@@ -42,14 +36,8 @@ fn give(path: &Path, owner: (Uid, Gid)) -> Result<(), Cause> {
     let failed = || Cause::file("cannot give to the service user", path);
     let found = fs::symlink_metadata(path).map_err(failed())?;
     if (found.uid(), found.gid()) != (owner.0.as_raw(), owner.1.as_raw()) {
-        chownat(
-            CWD,
-            path,
-            Some(owner.0),
-            Some(owner.1),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .map_err(|cause| failed()(cause.into()))?;
+        chownat(CWD, path, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|cause| failed()(cause.into()))?;
     }
     if found.is_dir() {
         for entry in fs::read_dir(path).map_err(failed())? {

@@ -1,6 +1,6 @@
 //! SoftHSM as the default token: where its module lies, and a home of its own for each token.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -29,15 +29,8 @@ const KNOWN_PLACES: [&str; 9] = [
 pub struct NoModule;
 
 /// The module, where it is in a place that we know.
-///
-/// # Errors
-/// [`NoModule`] names the packages to install.
-pub fn find_module() -> Result<PathBuf, NoModule> {
-    KNOWN_PLACES
-        .iter()
-        .map(PathBuf::from)
-        .find(|place| place.is_file())
-        .ok_or(NoModule)
+pub(super) fn find_module() -> Result<PathBuf, NoModule> {
+    KNOWN_PLACES.iter().map(PathBuf::from).find(|place| place.is_file()).ok_or(NoModule)
 }
 
 /// The folder of one SoftHSM token: the home that the layout gives it.
@@ -69,6 +62,17 @@ impl Home<'_> {
         );
         files::write_once(&self.configuration(), 0o600, &[text.as_bytes()])?;
         Ok(())
+    }
+
+    /// Waits for the end of a workshop whose set-up was interrupted: it may still be making the token.
+    /// It holds the lock of this name in the home of its token for as long as it works.
+    pub(super) fn wait_for_workshop(&self) -> Result<(), Cause> {
+        let path = self.0.join("workshop.lock");
+        match File::open(&path) {
+            Ok(file) => file.lock().map_err(Cause::file("cannot lock", path)),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
+            Err(cause) => Err(Cause::file("cannot open", path)(cause)),
+        }
     }
 
     /// Puts aside what an initialisation that did not come to its end has left, and says where.

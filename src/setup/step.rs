@@ -62,9 +62,7 @@ pub(super) struct Progression<'a>(pub(super) &'a mut dyn Write);
 impl Progression<'_> {
     /// Prints a sentence.
     pub(super) fn say(&mut self, text: &str) -> Result<(), Error> {
-        writeln!(self.0, "{text}")
-            .and_then(|()| self.0.flush())
-            .map_err(Error::Output)
+        writeln!(self.0, "{text}").and_then(|()| self.0.flush()).map_err(Error::Output)
     }
 
     /// Tells what became of a step that has no result besides.

@@ -6,10 +6,11 @@ use std::path::Path;
 use hsm::{Pin, PinSource, TokenUri};
 
 use super::progress::{Progress, WrappingKeyRecord};
-use super::softhsm::Home;
+use super::softhsm::{Home, find_module};
 use super::step::Done;
-use super::{Cause, TokenChoice, files};
+use super::{Cause, files};
 use crate::base::Layout;
+use crate::cli::sealwright::TokenChoice;
 use crate::config::{TokenRole, TokenSection};
 use crate::workshop::WorkshopProcess;
 
@@ -25,13 +26,13 @@ pub(super) fn token(
     progress: &mut Progress,
 ) -> Result<(TokenSection, Done), Cause> {
     match choice {
-        TokenChoice::NewSoftHsm { module } => new_token(layout, role, module, progress),
-        TokenChoice::Existing {
-            module,
-            uri,
-            pin,
-            environment,
-        } => {
+        TokenChoice::NewSoftHsm { module: Some(module) } => {
+            new_token(layout, role, module, progress)
+        }
+        TokenChoice::NewSoftHsm { module: None } => {
+            new_token(layout, role, &find_module()?, progress)
+        }
+        TokenChoice::Existing { module, uri, pin, environment } => {
             let mut section = TokenSection {
                 module: module.clone(),
                 uri: uri.to_string(),
@@ -56,8 +57,8 @@ fn new_token(
     let folder = layout.token_home(role.name());
     let home = Home(&folder);
     let label = format!("sealwright-{role}");
-    let pin = |who: &str| layout.pins().join(format!("{role}-{who}.pin"));
-    let (so_pin, user_pin) = (pin("so"), pin("user"));
+    let so_pin = layout.pins().join(format!("{role}-so.pin"));
+    let user_pin = layout.pins().join(format!("{role}.pin"));
     let mut section = TokenSection {
         module: module.to_owned(),
         uri: format!("pkcs11:token={label}"),
@@ -72,6 +73,7 @@ fn new_token(
         section.uri.clone_from(uri);
         return Ok((section, Done::Found(uri.clone())));
     }
+    home.wait_for_workshop()?;
     let aside = home.put_aside()?;
     home.make()?;
     for file in [&so_pin, &user_pin] {
@@ -84,10 +86,7 @@ fn new_token(
     )?;
     let mut made = format!("made, {}, serial {}", identity.label, identity.serial);
     if let Some(aside) = aside {
-        made.push_str(&format!(
-            "; an unfinished one was put aside: {}",
-            aside.display()
-        ));
+        made.push_str(&format!("; an unfinished one was put aside: {}", aside.display()));
     }
     section.uri = by_label_and_serial(identity);
     *progress.token(role) = Some(section.uri.clone());
@@ -107,6 +106,8 @@ fn by_label_and_serial(identity: hsm::TokenIdentity) -> String {
     TokenUri {
         label: Some(identity.label),
         serial: Some(identity.serial),
+        manufacturer: None,
+        model: None,
     }
     .to_string()
 }
@@ -127,10 +128,7 @@ pub(super) fn wrapping_key(
     let id = WorkshopProcess::start(layout, TokenRole::Sealing, sealing)?
         .generate_wrapping_key(WRAPPING_KEY_LABEL)?
         .to_string();
-    progress.wrapping_key = Some(WrappingKeyRecord {
-        token: sealing.uri.clone(),
-        id: id.clone(),
-    });
+    progress.wrapping_key = Some(WrappingKeyRecord { token: sealing.uri.clone(), id: id.clone() });
     progress.save(layout)?;
     let made = format!("made in the sealing token, AES-256, id {}…", short(&id));
     Ok((id, Done::Made(made)))

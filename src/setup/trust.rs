@@ -61,9 +61,5 @@ fn missing(vmafdd: &Client, wanted: &[String]) -> Result<usize, Cause> {
 
 /// The refresh names an entry by the SHA-1 of its certificate.
 fn alias(certificate: &x509::Certificate) -> String {
-    certificate
-        .sha1()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect()
+    certificate.sha1().iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -28,17 +28,11 @@ pub(super) fn start(layout: &Layout, programs: &Path, service: Service) -> Resul
     let log = layout.log_file(service);
     let output = open_log(&log)?;
     let length = output.metadata().map_or(0, |found| found.len());
-    let mut child = spawn(
-        layout,
-        &programs.join(service.name()),
-        &output,
-        pin.is_some(),
-    )?;
+    let mut child = spawn(layout, &programs.join(service.name()), &output, pin.is_some())?;
     if let (Some(pin), Some(mut input)) = (pin, child.stdin.take()) {
         // A service that ended before it read the PIN is noticed below.
-        let _ended = input
-            .write_all(pin.expose_secret().as_bytes())
-            .and_then(|()| input.write_all(b"\n"));
+        let _ended =
+            input.write_all(pin.expose_secret().as_bytes()).and_then(|()| input.write_all(b"\n"));
     }
     let failed = |what: &str, cause| Error::Machine {
         what: format!("{service} was started and cannot be watched ({what})"),
@@ -113,20 +107,18 @@ enum Ready {
 fn wait_ready(layout: &Layout, service: Service, process: &Process) -> Result<Ready, Error> {
     let started = Instant::now();
     loop {
-        let ended = process
-            .ends_within(BETWEEN_QUESTIONS)
-            .map_err(|cause| Error::Machine {
-                what: format!("{service} cannot be watched (poll)"),
-                cause,
-            })?;
+        let ended = process.ends_within(BETWEEN_QUESTIONS).map_err(|cause| Error::Machine {
+            what: format!("{service} cannot be watched (poll)"),
+            cause,
+        })?;
         if ended {
             return Ok(Ready::Ended);
         }
         let last = match ask(layout, service) {
             Ok(health) if serves(&health, service) => return Ok(Ready::Serves(health)),
-            Ok(health) => health
-                .detail
-                .unwrap_or_else(|| "it says that it does not serve".to_owned()),
+            Ok(health) => {
+                health.detail.unwrap_or_else(|| "it says that it does not serve".to_owned())
+            }
             Err(error) => error.to_string(),
         };
         if started.elapsed() >= READY_DEADLINE {
@@ -148,10 +140,7 @@ fn prompted_pin(layout: &Layout, service: Service) -> Result<Option<Pin>, Error>
         return Ok(None);
     }
     eprintln!("{service} needs the PIN of the {role} token.");
-    PinSource::Prompt
-        .read()
-        .map(Some)
-        .map_err(|cause| Error::Pin { service, cause })
+    PinSource::Prompt.read().map(Some).map_err(|cause| Error::Pin { service, cause })
 }
 
 /// Service logs can hold names of users and hosts: only the owner reads them.
@@ -170,12 +159,7 @@ fn open_log(path: &Path) -> Result<File, Error> {
             .create(folder)
             .map_err(unwritable)?;
     }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(unwritable)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(unwritable)
 }
 
 fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Result<Child, Error> {
@@ -192,11 +176,7 @@ fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Re
     }
     command
         .arg("--detach")
-        .stdin(if with_input {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
         .stdout(output.try_clone().map_err(failed)?)
         .stderr(output.try_clone().map_err(failed)?)
         .spawn()

@@ -62,10 +62,7 @@ impl Supervisor {
     /// The running program's own folder, where the services' programs lie, cannot be found out.
     pub fn detect(layout: Layout) -> Result<Self, Error> {
         match Systemctl::detect(&layout) {
-            Some(systemctl) => Ok(Self {
-                layout,
-                by: By::Systemd(systemctl),
-            }),
+            Some(systemctl) => Ok(Self { layout, by: By::Systemd(systemctl) }),
             None => Self::without_systemd(layout),
         }
     }
@@ -80,10 +77,7 @@ impl Supervisor {
             cause,
         })?;
         let programs = program.parent().map(PathBuf::from).unwrap_or_default();
-        Ok(Self {
-            layout,
-            by: By::Ourselves { programs },
-        })
+        Ok(Self { layout, by: By::Ourselves { programs } })
     }
 
     /// Says who keeps the processes, for `--verbose`.

@@ -59,9 +59,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
         return Err(unreadable(path, cause));
     }
     let Ok(record) = serde_json::from_str::<Record>(&text) else {
-        return Ok(Found::Untrusted(
-            "it does not say (yet) which process holds it".to_owned(),
-        ));
+        return Ok(Found::Untrusted("it does not say (yet) which process holds it".to_owned()));
     };
     match believe(&record).map_err(|cause| unreadable(path, cause))? {
         Ok(process) => Ok(Found::Living(process)),
@@ -85,33 +83,20 @@ fn open(path: &Path) -> Result<Option<File>, Error> {
 /// who was meant. A process that got the number later started later, and fails the check.
 fn believe(record: &Record) -> std::io::Result<Result<Process, String>> {
     if record.boot_id != boot_id()? {
-        return Ok(Err(
-            "it was written before the machine was started".to_owned()
-        ));
+        return Ok(Err("it was written before the machine was started".to_owned()));
     }
     // Zero and negative numbers would mean groups of processes.
-    let number = Some(record.pid)
-        .filter(|pid| *pid > 0)
-        .and_then(Pid::from_raw);
+    let number = Some(record.pid).filter(|pid| *pid > 0).and_then(Pid::from_raw);
     let Some(process) = number.map_or(Ok(None), Process::open)? else {
-        return Ok(Err(format!(
-            "the process that it names, {}, is gone",
-            record.pid
-        )));
+        return Ok(Err(format!("the process that it names, {}, is gone", record.pid)));
     };
     Ok(if process.start_ticks()? == Some(record.start_ticks) {
         Ok(process)
     } else {
-        Err(format!(
-            "process {} is not the one that wrote it",
-            record.pid
-        ))
+        Err(format!("process {} is not the one that wrote it", record.pid))
     })
 }
 
 fn unreadable(path: &Path, cause: std::io::Error) -> Error {
-    Error::Machine {
-        what: format!("{} cannot be read; are you root?", path.display()),
-        cause,
-    }
+    Error::Machine { what: format!("{} cannot be read; are you root?", path.display()), cause }
 }

@@ -25,10 +25,7 @@ pub(super) enum End {
 /// SIGTERM, a while to finish, then SIGKILL.
 pub(super) fn end(service: Service, process: &Process) -> Result<End, Error> {
     let failed = |cause| Error::Machine {
-        what: format!(
-            "{service} (process {}) cannot be stopped; are you root?",
-            process.id()
-        ),
+        what: format!("{service} (process {}) cannot be stopped; are you root?", process.id()),
         cause,
     };
     let mut end = End::Graceful;
@@ -36,10 +33,7 @@ pub(super) fn end(service: Service, process: &Process) -> Result<End, Error> {
     if !process.ends_within(GRACE).map_err(failed)? {
         process.signal(Signal::KILL).map_err(failed)?;
         if !process.ends_within(AFTER_KILL).map_err(failed)? {
-            return Err(Error::Unkillable {
-                service,
-                process: process.id(),
-            });
+            return Err(Error::Unkillable { service, process: process.id() });
         }
         end = End::Killed;
     }

@@ -54,13 +54,8 @@ impl Appliance {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::under(folder.path());
         std::fs::create_dir_all(layout.run()).unwrap();
-        let by = By::Ourselves {
-            programs: folder.path().join("bin"),
-        };
-        Self {
-            supervisor: Supervisor { layout, by },
-            folder,
-        }
+        let by = By::Ourselves { programs: folder.path().join("bin") };
+        Self { supervisor: Supervisor { layout, by }, folder }
     }
 
     fn layout(&self) -> &Layout {
@@ -187,17 +182,10 @@ fn numbers_that_are_no_process_are_never_signalled() {
     // 0 and negative numbers mean groups of processes to kill(2); the last one is above every limit.
     for pid in [0, -1, 1 << 30] {
         let appliance = Appliance::new();
-        let record = Record {
-            pid,
-            start_ticks: 0,
-            boot_id: boot_id().unwrap(),
-        };
+        let record = Record { pid, start_ticks: 0, boot_id: boot_id().unwrap() };
         let file = appliance.write_pid_file(Service::Vmcad, &record);
         file.lock().unwrap();
-        assert!(matches!(
-            appliance.stop(Service::Vmcad),
-            Err(Error::Untrusted { .. })
-        ));
+        assert!(matches!(appliance.stop(Service::Vmcad), Err(Error::Untrusted { .. })));
     }
 }
 
@@ -214,11 +202,9 @@ fn an_empty_locked_pid_file_is_a_service_on_its_way() {
 
 #[test]
 fn a_service_runs_when_it_lives_and_says_so() {
-    for (state, expected) in [
-        ("ok", Status::Running),
-        ("degraded", Status::Running),
-        ("down", Status::StartPending),
-    ] {
+    for (state, expected) in
+        [("ok", Status::Running), ("degraded", Status::Running), ("down", Status::StartPending)]
+    {
         let appliance = Appliance::new();
         let status = || appliance.supervisor.status(Service::Vmdird).unwrap();
         assert_eq!(status(), Status::Stopped);
@@ -241,28 +227,15 @@ fn a_service_that_runs_is_not_started_twice() {
     answering(appliance.layout(), Service::Vmdird, "ok");
     let started = appliance.start(Service::Vmdird).unwrap();
     assert!(matches!(started, Started::Already(Some(_))), "{started:?}");
-    assert!(
-        !appliance
-            .folder
-            .path()
-            .join("bin/vmdird.was-started")
-            .exists()
-    );
+    assert!(!appliance.folder.path().join("bin/vmdird.was-started").exists());
 }
 
 #[test]
 fn a_service_that_ends_at_once_is_reported_in_its_own_words() {
     let appliance = Appliance::new().configured();
-    appliance.program(
-        "vmdird",
-        "echo \"arguments: $*\"\necho 'the disk is full' >&2\nexit 3\n",
-    );
+    appliance.program("vmdird", "echo \"arguments: $*\"\necho 'the disk is full' >&2\nexit 3\n");
     std::fs::create_dir(appliance.folder.path().join("log")).unwrap();
-    std::fs::write(
-        appliance.layout().log_file(Service::Vmdird),
-        "from before\n",
-    )
-    .unwrap();
+    std::fs::write(appliance.layout().log_file(Service::Vmdird), "from before\n").unwrap();
 
     let failed = appliance.start(Service::Vmdird).unwrap_err();
     assert!(matches!(failed, Error::Ended { .. }), "{failed:?}");
@@ -306,10 +279,7 @@ fn a_program_that_is_not_there_is_named() {
 #[test]
 fn the_second_who_starts_or_stops_waits_for_the_first() {
     let appliance = Appliance::new();
-    let first = appliance
-        .supervisor
-        .turn(|| panic!("nobody is before us"))
-        .unwrap();
+    let first = appliance.supervisor.turn(|| panic!("nobody is before us")).unwrap();
     let (told, waits) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let supervisor = &appliance.supervisor;
@@ -338,35 +308,22 @@ fn units_are_driven_where_systemd_knows_them() {
     let mut appliance = Appliance::new();
     let program = appliance.folder.path().join("systemctl");
     script(&program, SYSTEMCTL);
-    std::fs::write(
-        appliance.folder.path().join("systemctl.state"),
-        "inactive\n",
-    )
-    .unwrap();
+    std::fs::write(appliance.folder.path().join("systemctl.state"), "inactive\n").unwrap();
     appliance.supervisor.by = By::Systemd(Systemctl::with_units(program.clone()).unwrap());
 
     let status = |appliance: &Appliance| appliance.supervisor.status(Service::Vmcad).unwrap();
     assert_eq!(status(&appliance), Status::Stopped);
-    assert!(matches!(
-        appliance.start(Service::Vmcad).unwrap(),
-        Started::Now(None)
-    ));
+    assert!(matches!(appliance.start(Service::Vmcad).unwrap(), Started::Now(None)));
     assert_eq!(status(&appliance), Status::Running);
     assert_eq!(appliance.stop(Service::Vmcad).unwrap(), Stopped::Now);
     assert_eq!(appliance.stop(Service::Vmcad).unwrap(), Stopped::Already);
 
     let failed = appliance.start(Service::Gateway).unwrap_err().to_string();
     assert!(failed.contains("Job failed."), "{failed}");
-    assert!(
-        failed.contains("journalctl -u sealwright-gateway.service"),
-        "{failed}"
-    );
+    assert!(failed.contains("journalctl -u sealwright-gateway.service"), "{failed}");
 
     let asked = std::fs::read_to_string(appliance.folder.path().join("systemctl.asked")).unwrap();
-    assert!(
-        asked.contains("start sealwright-vmcad.service\n"),
-        "{asked}"
-    );
+    assert!(asked.contains("start sealwright-vmcad.service\n"), "{asked}");
 }
 
 #[test]

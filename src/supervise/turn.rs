@@ -50,18 +50,11 @@ impl<'a> Turn<'a> {
     pub(super) fn take(supervisor: &'a Supervisor, waiting: impl FnOnce()) -> Result<Self, Error> {
         let folder = supervisor.layout.run();
         let failed = |cause| Error::Machine {
-            what: format!(
-                "the run folder {} cannot be used; are you root?",
-                folder.display()
-            ),
+            what: format!("the run folder {} cannot be used; are you root?", folder.display()),
             cause,
         };
         // /run is empty after the machine was started.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(&folder)
-            .map_err(failed)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(failed)?;
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
@@ -77,10 +70,7 @@ impl<'a> Turn<'a> {
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
-        Ok(Self {
-            supervisor,
-            _lock: lock,
-        })
+        Ok(Self { supervisor, _lock: lock })
     }
 
     /// Starts a service and waits until it serves. One that runs already is left alone.

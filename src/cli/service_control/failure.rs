@@ -1,6 +1,4 @@
-//! How a failure is printed: the original's JSON for programs, and a sentence for people.
-
-use std::error::Error;
+//! The original's record of a failure, for programs that read our output.
 
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
@@ -48,17 +46,6 @@ pub(super) fn json(operation: Operation, service: Service) -> String {
     // Writing strings into memory does not fail.
     let _written = details.serialize(&mut serializer);
     String::from_utf8_lossy(&text).into_owned()
-}
-
-/// An error with its causes, for a person.
-pub(super) fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -75,11 +75,6 @@ pub(super) struct Flags {
     services: Vec<String>,
 }
 
-/// Reads the command line of this process.
-pub(super) fn of_process() -> Result<Flags, clap::Error> {
-    Flags::try_parse()
-}
-
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
@@ -155,30 +150,16 @@ impl TryFrom<Flags> for Command {
         {
             return Err(Misuse::Profile(profile.clone()));
         }
-        let named = flags
-            .services
-            .iter()
-            .map(|name| name.parse())
-            .collect::<Result<Vec<Service>, _>>()?;
+        let named =
+            flags.services.iter().map(|name| name.parse()).collect::<Result<Vec<Service>, _>>()?;
         if flags.all && !named.is_empty() {
             return Err(Misuse::AllAndNames);
         }
         let lists = flags.list || flags.list_services;
-        let asked = [
-            flags.start,
-            flags.stop,
-            flags.restart,
-            flags.status,
-            lists,
-            flags.list_dependencies,
-        ];
-        let plan = |operation, steps| {
-            Self::Operate(Plan {
-                operation,
-                steps,
-                carry_on: flags.ignore,
-            })
-        };
+        let asked =
+            [flags.start, flags.stop, flags.restart, flags.status, lists, flags.list_dependencies];
+        let plan =
+            |operation, steps| Self::Operate(Plan { operation, steps, carry_on: flags.ignore });
         match asked {
             [true, false, false, false, false, false] => {
                 Ok(plan(Operation::Start, steps(&named, flags.all)))
@@ -214,10 +195,9 @@ fn steps(named: &[Service], all: bool) -> Vec<Step> {
             .chain([Step::Profile])
             .collect(),
         ([], false) => vec![Step::Profile],
-        (named, _) => services
-            .filter(|service| named.contains(service))
-            .map(Step::Service)
-            .collect(),
+        (named, _) => {
+            services.filter(|service| named.contains(service)).map(Step::Service).collect()
+        }
     }
 }
 
@@ -235,11 +215,7 @@ mod tests {
     }
 
     fn operate(operation: Operation, steps: &[Step]) -> Command {
-        Command::Operate(Plan {
-            operation,
-            steps: steps.to_vec(),
-            carry_on: false,
-        })
+        Command::Operate(Plan { operation, steps: steps.to_vec(), carry_on: false })
     }
 
     #[test]
@@ -256,19 +232,13 @@ mod tests {
             ("--start vmcad vmafdd vmca", operate(Start, &[afd, ca])),
             ("--stop vmware-vmafdd vmdir", operate(Stop, &[dir, afd])),
             ("vmca --restart", operate(Restart, &[ca])),
-            (
-                "--restart rhttpproxy",
-                operate(Restart, &[Service(Gateway)]),
-            ),
+            ("--restart rhttpproxy", operate(Restart, &[Service(Gateway)])),
             ("--status", Command::Status(vec![])),
             ("--status --all", Command::Status(vec![])),
             ("--status vmcad", Command::Status(vec![Vmcad])),
             ("--list", Command::ListServices),
             ("--list --list-services", Command::ListServices),
-            (
-                "--list-dependencies vmcad",
-                Command::ListDependencies(vec![Vmcad]),
-            ),
+            ("--list-dependencies vmcad", Command::ListDependencies(vec![Vmcad])),
         ];
         for (line, expected) in cases {
             assert_eq!(meant(line).unwrap(), expected, "{line}");

@@ -5,13 +5,15 @@ mod flags;
 mod operate;
 mod status;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{CommandFactory as _, Parser as _};
 
 use self::flags::{Command, Flags};
-use super::sealwright::root;
+use super::failure::with_causes;
+use super::sealwright;
 use crate::base::{Layout, Service};
 use crate::config::{self, Config};
 use crate::supervise::Supervisor;
@@ -21,23 +23,19 @@ pub fn command() -> clap::Command {
     Flags::command()
 }
 
-/// Runs the tool with the arguments of this process.
-pub fn main() -> ExitCode {
-    let flags = match flags::of_process() {
+/// Runs service-control: `arguments` begin with the name of the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let flags = match Flags::try_parse_from(arguments) {
         Ok(flags) => flags,
         Err(error) => {
             let _closed = error.print();
-            return if error.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    let layout = root::layout(flags.root.clone());
+    let layout = sealwright::layout(flags.root.clone());
     let verbose = flags.verbose;
     let done = match Command::try_from(flags) {
-        Ok(command) => run(&command, layout, verbose),
+        Ok(command) => carry_out(&command, layout, verbose),
         Err(misuse) => {
             eprintln!("service-control: {misuse}");
             return ExitCode::FAILURE;
@@ -58,7 +56,7 @@ enum Done {
     Badly,
 }
 
-fn run(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
+fn carry_out(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
     let out = &mut io::stdout().lock();
     match command {
         Command::ListServices => {
@@ -69,10 +67,7 @@ fn run(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
         }
         Command::ListDependencies(services) => {
             for service in Service::ALL {
-                if services
-                    .iter()
-                    .any(|asked| depends_on(*asked).contains(&service))
-                {
+                if services.iter().any(|asked| depends_on(*asked).contains(&service)) {
                     writeln!(out, "{service}")?;
                 }
             }
@@ -91,7 +86,7 @@ fn run(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
     let supervisor = match Supervisor::detect(layout) {
         Ok(supervisor) => supervisor,
         Err(error) => {
-            eprintln!("service-control: {}", failure::sentence(&error));
+            eprintln!("service-control: {}", with_causes(&error));
             return Ok(Done::Badly);
         }
     };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::super::failure::with_causes;
 use super::Done;
 use super::failure;
 use super::flags::{Operation, PROFILE_SERVICES, Plan, Step};
@@ -41,14 +42,11 @@ pub(super) fn carry_out(
     }) {
         Ok(turn) => turn,
         Err(error) => {
-            eprintln!("service-control: {}", failure::sentence(&error));
+            eprintln!("service-control: {}", with_causes(&error));
             return Ok(Done::Badly);
         }
     };
-    writeln!(
-        out,
-        "Operation not cancellable. Please wait for it to finish..."
-    )?;
+    writeln!(out, "Operation not cancellable. Please wait for it to finish...")?;
     let mut done = Done::Well;
     for step in &plan.steps {
         let stepped = match *step {
@@ -78,21 +76,14 @@ fn one(
     out.flush()?;
     match perform(turn, operation, service, verbose) {
         Ok(()) => {
-            writeln!(
-                out,
-                "Successfully {} service {service}",
-                operation.participle()
-            )?;
+            writeln!(out, "Successfully {} service {service}", operation.participle())?;
             Ok(Done::Well)
         }
         Err(error) => {
             let json = failure::json(operation, service);
-            writeln!(
-                out,
-                "Error executing {verb} on service {service}. Details {json}"
-            )?;
+            writeln!(out, "Error executing {verb} on service {service}. Details {json}")?;
             writeln!(out, "Service-control failed. Error: {json}")?;
-            eprintln!("service-control: {}", failure::sentence(&error));
+            eprintln!("service-control: {}", with_causes(&error));
             Ok(Done::Badly)
         }
     }
@@ -115,7 +106,7 @@ fn profile(
                 "Service-control failed. Error: Failed to {verb} services in profile ALL. RC=1, \
                  stderr=Failed to {verb} {service}."
             )?;
-            eprintln!("service-control: {}", failure::sentence(&error));
+            eprintln!("service-control: {}", with_causes(&error));
             return Ok(Done::Badly);
         }
     }
@@ -144,15 +135,8 @@ fn start(turn: &Turn<'_>, service: Service, verbose: bool) -> Result<(), Error> 
     if verbose && matches!(started, Started::Already(_)) {
         eprintln!("service-control: {service} ran already");
     }
-    if let Some(Health {
-        state: State::Degraded,
-        detail,
-        ..
-    }) = started.health()
-    {
-        let detail = detail
-            .as_deref()
-            .unwrap_or("it does not say what is missing");
+    if let Some(Health { state: State::Degraded, detail, .. }) = started.health() {
+        let detail = detail.as_deref().unwrap_or("it does not say what is missing");
         eprintln!("service-control: {service} runs, but not everything works: {detail}");
     }
     Ok(())

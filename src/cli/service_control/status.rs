@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Done, failure};
+use super::super::failure::with_causes;
+use super::Done;
 use crate::base::Service;
 use crate::supervise::{Status, Supervisor};
 
@@ -12,17 +13,13 @@ pub(super) fn show(
     named: &[Service],
     out: &mut dyn Write,
 ) -> io::Result<Done> {
-    let services = if named.is_empty() {
-        &Service::ALL
-    } else {
-        named
-    };
+    let services = if named.is_empty() { &Service::ALL } else { named };
     let mut found = Vec::new();
     for &service in services {
         match supervisor.status(service) {
             Ok(status) => found.push((service, status)),
             Err(error) => {
-                eprintln!("service-control: {}", failure::sentence(&error));
+                eprintln!("service-control: {}", with_causes(&error));
                 return Ok(Done::Badly);
             }
         }
@@ -67,12 +64,8 @@ mod tests {
 
     #[test]
     fn services_are_grouped_and_sorted() {
-        let mixed = [
-            (Vmafdd, Running),
-            (Vmdird, Running),
-            (Vmcad, StartPending),
-            (Gateway, Stopped),
-        ];
+        let mixed =
+            [(Vmafdd, Running), (Vmdird, Running), (Vmcad, StartPending), (Gateway, Stopped)];
         assert_eq!(
             text(&mixed),
             "Running:\n vmafdd vmdird\nStopped:\n gateway\nStartPending:\n vmcad\n"

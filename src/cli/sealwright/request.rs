@@ -14,8 +14,8 @@ use crate::config::ProfileName;
 /// What the appliance is to become.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Name of this machine (the primary network identifier).
-    pub host: HostName,
+    /// Name of this machine (the primary network identifier); none: the one that its kernel has.
+    pub host: Option<HostName>,
     /// Directory domain.
     pub domain: Domain,
     /// Kind of the CA key.
@@ -32,6 +32,8 @@ pub struct Request {
     pub ca_token: TokenChoice,
     /// Where the wrapping key is.
     pub sealing_token: TokenChoice,
+    /// Whether any option was given: an appliance that is set up already cannot follow it.
+    pub says_something: bool,
 }
 
 /// Which token a role gets.
@@ -39,8 +41,8 @@ pub struct Request {
 pub enum TokenChoice {
     /// A new SoftHSM token with random PINs, in the appliance's own folder.
     NewSoftHsm {
-        /// SoftHSM's PKCS#11 module.
-        module: PathBuf,
+        /// SoftHSM's PKCS#11 module; none: the first in the usual places.
+        module: Option<PathBuf>,
     },
     /// A token that exists. It is not initialised; keys are made in it.
     Existing {
@@ -152,10 +154,7 @@ fn check_dns_name(text: &str) -> Result<(), NotAName> {
     } else {
         return Ok(());
     };
-    Err(NotAName {
-        text: text.to_owned(),
-        why,
-    })
+    Err(NotAName { text: text.to_owned(), why })
 }
 
 #[cfg(test)]
@@ -165,17 +164,8 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_told_apart() {
-        for name in [
-            "vc",
-            "VC01.corp.example",
-            "a-b.c",
-            "xn--bcher-kva.example",
-            "1a.2b",
-        ] {
-            assert_eq!(
-                name.parse::<HostName>().unwrap(),
-                HostName::Dns(name.to_owned())
-            );
+        for name in ["vc", "VC01.corp.example", "a-b.c", "xn--bcher-kva.example", "1a.2b"] {
+            assert_eq!(name.parse::<HostName>().unwrap(), HostName::Dns(name.to_owned()));
         }
         for address in ["192.0.2.7", "2001:db8::1"] {
             let HostName::Ip(found) = address.parse::<HostName>().unwrap() else {
