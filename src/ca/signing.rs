@@ -1,0 +1,246 @@
+//! How anything comes to be signed: intent durable, sign exactly those octets, outcome durable.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::{Map, Value, json};
+
+use super::authority::Authority;
+use super::error::{Error, sentences};
+use super::records::{self, NewDraft};
+use crate::base::{Actor, UnixTime};
+use crate::journal::{self, Event, Outcome};
+use crate::store::Transaction;
+use crate::x509::{self, Draft, serial_from_random};
+
+/// What the CA key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A certificate for an end entity.
+    Leaf,
+    /// A self-signed CA certificate.
+    Root,
+    /// A request for a CA certificate.
+    CaRequest,
+    /// A revocation list.
+    Crl,
+}
+
+impl Purpose {
+    /// The word in the records.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Leaf => "leaf",
+            Self::Root => "root",
+            Self::CaRequest => "ca-request",
+            Self::Crl => "crl",
+        }
+    }
+
+    /// The act in the journal.
+    pub(super) const fn act(self) -> &'static str {
+        match self {
+            Self::Leaf => "certificate.issue",
+            Self::Root => "ca.self-sign",
+            Self::CaRequest => "ca.request",
+            Self::Crl => "crl.sign",
+        }
+    }
+}
+
+/// A signature that is wanted. Nothing is durable yet.
+pub(super) struct Plan {
+    pub(super) purpose: Purpose,
+    pub(super) draft: Draft,
+    pub(super) key: hsm::SigningKey,
+    pub(super) authority: Option<i64>,
+    pub(super) serial: Option<String>,
+    pub(super) crl_number: Option<i64>,
+    pub(super) actor: Actor,
+    pub(super) at: UnixTime,
+    pub(super) details: Map<String, Value>,
+}
+
+/// A draft whose intent is written down; durable once its transaction is. It is consumed by the one
+/// signature that it stands for.
+pub(super) struct Intent {
+    record: Record,
+    draft: Draft,
+    key: hsm::SigningKey,
+}
+
+/// What an outcome needs to know about its intent.
+#[derive(Clone)]
+struct Record {
+    id: i64,
+    act: &'static str,
+    reference: String,
+    actor: Actor,
+    details: Map<String, Value>,
+}
+
+/// A verified signature over a draft. Its outcome must be written down before anything leaves.
+pub(super) struct Signed {
+    record: Record,
+}
+
+impl Plan {
+    /// Writes down the draft and the intent to sign it.
+    pub(super) fn intend(self, tx: &mut Transaction<'_>) -> Result<Intent, crate::store::Error> {
+        let key_id = self.key.reference().id;
+        let tbs_sha256 = hex(digest(&SHA256, self.draft.tbs()).as_ref());
+        let id = records::insert_draft(
+            tx,
+            &NewDraft {
+                kind: self.purpose.kind(),
+                key_id,
+                authority: self.authority,
+                serial: self.serial,
+                crl_number: self.crl_number,
+                tbs: self.draft.tbs().to_vec(),
+                signature_algorithm: self.draft.signature_algorithm().to_vec(),
+                at: self.at,
+            },
+        )?;
+        let mut details = self.details;
+        details.insert("key".to_owned(), json!(key_id.to_string()));
+        details.insert("tbs_sha256".to_owned(), json!(tbs_sha256));
+        let record = Record {
+            id,
+            act: self.purpose.act(),
+            reference: format!("draft:{id}"),
+            actor: self.actor,
+            details,
+        };
+        record.append(tx, self.at, Outcome::Intended)?;
+        Ok(Intent {
+            record,
+            draft: self.draft,
+            key: self.key,
+        })
+    }
+}
+
+impl Record {
+    fn append(
+        &self,
+        tx: &mut Transaction<'_>,
+        at: UnixTime,
+        outcome: Outcome,
+    ) -> Result<(), crate::store::Error> {
+        journal::append(
+            tx,
+            &Event {
+                at,
+                actor: &self.actor,
+                act: self.act,
+                reference: &self.reference,
+                outcome,
+                details: Value::Object(self.details.clone()),
+            },
+        )
+    }
+}
+
+impl Signed {
+    /// Number of the draft.
+    pub(super) const fn draft_id(&self) -> i64 {
+        self.record.id
+    }
+
+    /// Writes down that the draft was signed; the same transaction keeps what was signed.
+    pub(super) fn conclude(&self, tx: &mut Transaction<'_>, at: UnixTime) -> Result<(), Error> {
+        if !records::conclude_draft(tx, self.record.id, true)? {
+            return Err(Error::Fault("a draft was signed that had ended before"));
+        }
+        Ok(self.record.append(tx, at, Outcome::Done)?)
+    }
+}
+
+impl Authority {
+    /// Has the token sign a draft whose intent is durable. `read` turns the signed octets into a
+    /// value and verifies it with the issuer's public key; what it refuses is never released.
+    ///
+    /// A failure is written down before it is returned.
+    pub(super) fn sign<T>(
+        &self,
+        intent: Intent,
+        read: impl FnOnce(&[u8]) -> Result<T, x509::Error>,
+    ) -> Result<(Signed, T), Error> {
+        let Intent {
+            mut record,
+            draft,
+            key,
+        } = intent;
+        let result = key
+            .sign(draft.tbs())
+            .map_err(Error::Token)
+            .and_then(|signature| read(&draft.assemble(&signature)).map_err(Error::Building));
+        if let Some(token) = self.token.identity() {
+            let serial = json!(token.serial);
+            record.details.insert("token_serial".to_owned(), serial);
+        }
+        match result {
+            Ok(value) => Ok((Signed { record }, value)),
+            Err(failure) => {
+                self.record_failure(record, &failure);
+                Err(failure)
+            }
+        }
+    }
+
+    fn record_failure(&self, mut record: Record, failure: &Error) {
+        let at = self.clock.now();
+        let reason = json!(sentences(failure));
+        record.details.insert("failure".to_owned(), reason);
+        let reference = record.reference.clone();
+        let written = self.store.write(move |tx| {
+            records::conclude_draft(tx, record.id, false)?;
+            record.append(tx, at, Outcome::Failed)
+        });
+        if let Err(cause) = written {
+            // The intent stays without an outcome, and that is what the standing will say.
+            self.unfinished.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                reference,
+                cause = sentences(&cause),
+                "a failure is not recorded"
+            );
+        }
+    }
+
+    /// Writes an outcome. Where that fails the signature exists, is not released, and its intent
+    /// is counted as unfinished.
+    pub(super) fn write_outcome<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.store.write(body).inspect_err(|cause| {
+            self.unfinished.fetch_add(1, Ordering::Relaxed);
+            let cause = sentences(cause);
+            tracing::error!(cause, "an outcome is not recorded; nothing was released");
+        })
+    }
+
+    /// A serial number: 16 octets from the token, made positive (RFC 5280, 4.1.2.2).
+    pub(super) fn new_serial(&self) -> Result<[u8; 16], Error> {
+        let mut octets = [0; 16];
+        self.token.random(&mut octets).map_err(Error::Token)?;
+        Ok(serial_from_random(octets))
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+/// A serial number as VMCA's tools print it.
+pub(super) fn serial_text(serial: &[u8; 16]) -> String {
+    hex(serial).to_ascii_uppercase()
+}

@@ -1,0 +1,548 @@
+//! The room on a real token. SoftHSM reads its configuration from the environment, so the
+//! scenarios run in a child process: this test program again, with one test chosen.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+
+use hsm::provision;
+
+use super::{DAY, Requester, openssl, settings};
+use crate::access::{Issue, ManageCa, Permit};
+use crate::base::{Clock, KeyAlgorithm, Secret, SystemClock, UnixTime};
+use crate::ca::settings::{Profile, Settings};
+use crate::ca::{
+    Authority, AuthorityState, CaRequest, Error, Installation, Issued, KeyChoice, MIGRATIONS,
+    NewRoot, Request, Workshop,
+};
+use crate::store::Store;
+use crate::x509::{AlternativeNames, Certificate, Chain, SubjectFields};
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const IN_CHILD: &str = "SEALWRIGHT_CA_TEST_CHILD";
+
+#[test]
+fn the_ca_on_a_real_token() {
+    if std::env::var_os(IN_CHILD).is_some() {
+        a_ca_lives();
+        a_token_fault_leaves_everything_as_it_was();
+        a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    fs::create_dir(&tokens).unwrap();
+    let configuration = folder.path().join("softhsm2.conf");
+    fs::write(
+        &configuration,
+        format!(
+            "directories.tokendir = {}\nlog.level = ERROR\n",
+            tokens.display()
+        ),
+    )
+    .unwrap();
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "ca::tests::token::the_ca_on_a_real_token",
+            "--nocapture",
+        ])
+        .env("SOFTHSM2_CONF", configuration)
+        .env(IN_CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr)
+    );
+}
+
+/// A clock that starts at the present, because OpenSSL's certificates do, and that a test moves.
+#[derive(Default)]
+struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixTime {
+        SystemClock.now() + self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A workshop in the same process; `None` is one whose token has gone.
+struct HereAndNow(Option<hsm::TokenConfig>);
+
+impl HereAndNow {
+    fn open(&self) -> Result<provision::Workshop, hsm::Error> {
+        match &self.0 {
+            Some(config) => provision::Workshop::open(config),
+            None => Err(hsm::Error::Unavailable("the workshop is closed".into())),
+        }
+    }
+}
+
+impl Workshop for HereAndNow {
+    fn generate(
+        &self,
+        label: &str,
+        algorithm: KeyAlgorithm,
+    ) -> Result<hsm::KeyReference, hsm::Error> {
+        let algorithm = match algorithm {
+            KeyAlgorithm::Rsa(bits) => hsm::Algorithm::Rsa(bits),
+            KeyAlgorithm::P256 => hsm::Algorithm::P256,
+            KeyAlgorithm::P384 => hsm::Algorithm::P384,
+        };
+        self.open()?.generate_signing_key(label, algorithm)
+    }
+
+    fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
+        self.open()?
+            .import_signing_key(label, pkcs8.expose_secret())
+    }
+}
+
+/// An appliance's CA: its folder, its token, its records.
+struct Fixture {
+    requester: Requester,
+    token: hsm::TokenConfig,
+    settings: Settings,
+    clock: Arc<TestClock>,
+}
+
+impl Fixture {
+    fn new(label: &str) -> Self {
+        let requester = Requester::new();
+        let pin_file = requester.file("pin");
+        let pin = hsm::Pin::random().unwrap();
+        fs::write(&pin_file, pin.expose_secret()).unwrap();
+        fs::set_permissions(&pin_file, fs::Permissions::from_mode(0o600)).unwrap();
+        let so_pin = hsm::Pin::random().unwrap();
+        provision::create_token(Path::new(MODULE), label, &so_pin, &pin).unwrap();
+        Self {
+            token: token_config(label, pin_file),
+            settings: settings(Profile::VmcaCompat, requester.folder.path()),
+            clock: Arc::default(),
+            requester,
+        }
+    }
+
+    fn open(&self) -> (Arc<Authority>, Receiver<()>) {
+        self.open_with(self.token.clone(), Some(self.token.clone()))
+    }
+
+    fn open_with(
+        &self,
+        token: hsm::TokenConfig,
+        workshop: Option<hsm::TokenConfig>,
+    ) -> (Arc<Authority>, Receiver<()>) {
+        let (changed, told) = channel();
+        let authority = Authority::open(
+            self.store(),
+            hsm::Token::new(token),
+            Box::new(HereAndNow(workshop)),
+            self.settings.clone(),
+            self.clock.clone(),
+            changed,
+        )
+        .unwrap();
+        (authority, told)
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.requester.file("vmcad.db"), MIGRATIONS).unwrap()
+    }
+
+    fn issue(&self, authority: &Authority, names: &str) -> Result<Issued, Error> {
+        let csr = self.requester.csr("ec", "/CN=machine", names);
+        authority.issue(requester(), &Request::parse(&csr, None, None)?)
+    }
+
+    fn drafts(&self, state: &str) -> i64 {
+        self.count("SELECT COUNT(*) FROM drafts WHERE state = $1", state)
+    }
+
+    fn count(&self, sql: &str, parameter: &str) -> i64 {
+        self.store()
+            .read::<_, crate::store::Error>(|tx| tx.query(sql, &[parameter.into()])?[0].integer(0))
+            .unwrap()
+    }
+
+    /// An enterprise root signs a request as a CA below it; the answer is the chain to install.
+    fn enterprise_signs(&self, csr: &str, constraints: &str) -> String {
+        let file = |name: &str| self.requester.file(name).to_str().unwrap().to_owned();
+        fs::write(file("vmca.csr"), csr).unwrap();
+        fs::write(
+            file("ca.cnf"),
+            format!(
+                "[req]\ndistinguished_name=dn\n[dn]\n[root]\nbasicConstraints=critical,CA:TRUE\n\
+                 keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
+                 [sub]\nbasicConstraints=critical,CA:TRUE,pathlen:0\n\
+                 keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
+                 authorityKeyIdentifier=keyid\n{constraints}\n"
+            ),
+        )
+        .unwrap();
+        let root = openssl(&[
+            "req",
+            "-x509",
+            "-key",
+            &file("rsa.key"),
+            "-subj",
+            "/O=Enterprise/CN=Root",
+            "-days",
+            "3650",
+            "-config",
+            &file("ca.cnf"),
+            "-extensions",
+            "root",
+        ]);
+        fs::write(file("enterprise.pem"), &root).unwrap();
+        let vmca = openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &file("vmca.csr"),
+            "-CA",
+            &file("enterprise.pem"),
+            "-CAkey",
+            &file("rsa.key"),
+            "-days",
+            "1000",
+            "-extfile",
+            &file("ca.cnf"),
+            "-extensions",
+            "sub",
+        ]);
+        vmca + &root
+    }
+
+    /// OpenSSL verifies a leaf up to the last certificate of a CA chain, with its revocation list.
+    fn verify(&self, issued: &Issued, chain: &Chain, authority: &Authority) {
+        let pem = |certificates: &[Certificate]| -> String {
+            certificates.iter().map(Certificate::to_pem).collect()
+        };
+        let file = |name: &str, text: String| {
+            let path = self.requester.file(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let root = file("root.pem", chain.root().to_pem());
+        let above = file("above.pem", pem(chain.certificates()));
+        let crl = file("crl.pem", authority.crl().unwrap().to_pem());
+        let leaf = file("leaf.pem", issued.chain[0].to_pem());
+        openssl(&[
+            "verify",
+            "-x509_strict",
+            "-CAfile",
+            &root,
+            "-untrusted",
+            &above,
+            "-crl_check",
+            "-CRLfile",
+            &crl,
+            &leaf,
+        ]);
+    }
+}
+
+fn token_config(label: &str, pin_file: PathBuf) -> hsm::TokenConfig {
+    hsm::TokenConfig {
+        module: PathBuf::from(MODULE),
+        uri: format!("pkcs11:token={label}").parse().unwrap(),
+        pin: hsm::PinSource::File(pin_file),
+    }
+}
+
+fn requester() -> Permit<Issue> {
+    Permit::for_own_job("test")
+}
+
+fn manager() -> Permit<ManageCa> {
+    Permit::for_own_job("test")
+}
+
+fn new_root(key: KeyChoice) -> NewRoot {
+    NewRoot {
+        subject: SubjectFields {
+            common_name: Some("CA".to_owned()),
+            domain_component: Some("vsphere.local".to_owned()),
+            ..SubjectFields::default()
+        }
+        .to_name()
+        .unwrap(),
+        alternative_names: AlternativeNames::default(),
+        predate_minutes: 4320,
+        key,
+    }
+}
+
+fn installation(chain: &str) -> Installation {
+    Installation {
+        chain: chain.to_owned(),
+        private_key: None,
+    }
+}
+
+fn pem(chain: &Chain) -> String {
+    chain
+        .certificates()
+        .iter()
+        .map(Certificate::to_pem)
+        .collect()
+}
+
+fn states(authority: &Authority) -> Vec<AuthorityState> {
+    let found = authority.authorities().unwrap();
+    found.into_iter().map(|found| found.state).collect()
+}
+
+fn code<T>(result: Result<T, Error>) -> u32 {
+    result.err().map_or(0, |refusal| refusal.code())
+}
+
+fn a_ca_lives() {
+    use AuthorityState::{Active, Retired, Superseded};
+    let fixture = Fixture::new("lives");
+    let (authority, told) = fixture.open();
+    let dns = "subjectAltName = DNS:m.example.test";
+    assert_eq!(code(fixture.issue(&authority, dns)), 70000);
+    assert!(!authority.standing().active_ca);
+
+    // Self-signed.
+    let mut early = new_root(KeyChoice::Present);
+    early.predate_minutes = 10_081;
+    assert_eq!(code(authority.self_signed(&manager(), &early)), 70003);
+    let own = authority
+        .self_signed(&manager(), &new_root(KeyChoice::Present))
+        .unwrap();
+    told.try_recv().expect("the publisher is told");
+    let root_cer = &fixture.settings.root_cer;
+    assert_eq!(fs::read_to_string(root_cer).unwrap(), pem(&own));
+    let mode = fs::metadata(root_cer).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    let issued = fixture.issue(&authority, dns).unwrap();
+    assert_eq!((issued.chain.len(), issued.serial.len()), (1, 32));
+    fixture.verify(&issued, &own, &authority);
+    let standing = authority.standing();
+    assert!(
+        standing.active_ca && standing.token_fault.is_none(),
+        "{standing:?}"
+    );
+
+    // Intermediate, with the same key.
+    let wanted = CaRequest {
+        subject: own.ca().subject().clone(),
+        alternative_names: AlternativeNames::default(),
+        key: KeyChoice::Present,
+    };
+    let csr = authority.request_root(&manager(), &wanted).unwrap();
+    let signed = fixture.enterprise_signs(&csr, "nameConstraints=permitted;DNS:example.test");
+    let chain = authority
+        .install_root(&manager(), &installation(&signed))
+        .unwrap();
+    assert_eq!(states(&authority), [Superseded, Active]);
+    let issued = fixture.issue(&authority, dns).unwrap();
+    assert_eq!(issued.chain.len(), 2);
+    fixture.verify(&issued, &chain, &authority);
+    let outside = fixture.issue(&authority, "subjectAltName = DNS:m.other.test");
+    assert_eq!(code(outside), 70012);
+    let published = authority.publications().unwrap();
+    let lists: Vec<bool> = published.iter().map(|found| found.crl.is_some()).collect();
+    assert_eq!(lists, [true, true, false], "own, VMCA, enterprise root");
+
+    // What is refused changes nothing; what is there already succeeds.
+    let signatures = fixture.drafts("done");
+    authority
+        .install_root(&manager(), &installation(&signed))
+        .unwrap();
+    assert_eq!(fixture.drafts("done"), signatures);
+    let (vmca, root) = signed.split_at(signed.rfind("-----BEGIN").unwrap());
+    let mut with_key = installation(&signed);
+    with_key.private_key = Some(Secret::new(
+        fs::read(fixture.requester.file("rsa.key")).unwrap(),
+    ));
+    for (says, installation, expected) in [
+        ("no PEM", installation("hello"), 11),
+        ("the root alone", installation(root), 70037),
+        ("VMCA alone", installation(vmca), 70062),
+        ("upside down", installation(&format!("{root}{vmca}")), 70063),
+        ("a key in the clear", with_key, 70009),
+    ] {
+        let refusal = authority
+            .install_root(&manager(), &installation)
+            .unwrap_err();
+        assert_eq!(refusal.code(), expected, "{says}: {refusal:?}");
+    }
+    assert_eq!(states(&authority), [Superseded, Active]);
+
+    // Revocation lists: not before half their life, then one for each CA.
+    let number = |authority: &Authority| authority.crl().unwrap().sha1();
+    let before = number(&authority);
+    authority.refresh_crls().unwrap();
+    assert_eq!(number(&authority), before);
+    fixture.clock.0.store(16 * DAY, Ordering::Relaxed);
+    let lists = fixture.drafts("done");
+    authority.refresh_crls().unwrap();
+    assert_eq!(fixture.drafts("done"), lists + 2);
+    assert_ne!(number(&authority), before);
+    fixture.clock.0.store(0, Ordering::Relaxed);
+
+    // Back to the self-signed chain while others issue; a new start; a retirement.
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let csr = fixture.requester.csr("ec", "/CN=machine", dns);
+                    let request = Request::parse(&csr, None, None).unwrap();
+                    (0..5)
+                        .map(|_| authority.issue(requester(), &request).unwrap())
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        authority
+            .install_root(&manager(), &installation(&pem(&own)))
+            .unwrap();
+        for thread in threads {
+            for issued in thread.join().unwrap() {
+                let ca = if issued.chain.len() == 1 {
+                    own.ca()
+                } else {
+                    chain.ca()
+                };
+                let leaf = &issued.chain[0];
+                leaf.verify_signed_by(&ca.public_key().unwrap()).unwrap();
+                assert!(issued.chain.len() == 1 || issued.chain[1] == *chain.ca());
+            }
+        }
+    });
+    assert_eq!(states(&authority), [Active, Superseded]);
+    drop(authority);
+    fs::write(root_cer, "damaged").unwrap();
+    let (authority, _told) = fixture.open();
+    assert_eq!(fs::read_to_string(root_cer).unwrap(), pem(&own));
+    assert_eq!(code(authority.retire(&manager(), 1)), 70098);
+    assert_eq!(code(authority.retire(&manager(), 9)), 70097);
+    authority.retire(&manager(), 2).unwrap();
+    assert_eq!(states(&authority), [Active, Retired]);
+    assert_eq!(authority.publications().unwrap().len(), 1);
+    fixture.verify(&fixture.issue(&authority, dns).unwrap(), &own, &authority);
+
+    assert_eq!(
+        (fixture.drafts("intended"), fixture.drafts("failed")),
+        (0, 0)
+    );
+    assert_eq!(authority.standing().unfinished_intents, 0);
+}
+
+fn a_token_fault_leaves_everything_as_it_was() {
+    let dns = "subjectAltName = DNS:m.example.test";
+    let fixture = Fixture::new("fault");
+    let (authority, _told) = fixture.open();
+    let own = authority
+        .self_signed(&manager(), &new_root(KeyChoice::Present))
+        .unwrap();
+    let wanted = CaRequest {
+        subject: own.ca().subject().clone(),
+        alternative_names: AlternativeNames::default(),
+        key: KeyChoice::Present,
+    };
+    let csr = authority.request_root(&manager(), &wanted).unwrap();
+    let signed = fixture.enterprise_signs(&csr, "");
+    drop(authority);
+
+    // A token that answers and has not our key, and no workshop.
+    let other = Fixture::new("stranger");
+    let (authority, told) = fixture.open_with(other.token.clone(), None);
+    assert_eq!(code(fixture.issue(&authority, dns)), 70032);
+    assert_eq!(
+        code(authority.install_root(&manager(), &installation(&signed))),
+        70032
+    );
+    let fresh = new_root(KeyChoice::New);
+    assert_eq!(code(authority.self_signed(&manager(), &fresh)), 70032);
+    let present = new_root(KeyChoice::Present);
+    assert_eq!(code(authority.self_signed(&manager(), &present)), 70032);
+    assert_eq!(code(authority.renew_crls(&manager())), 70032);
+    assert!(authority.standing().token_fault.is_some());
+    assert_eq!(states(&authority), [AuthorityState::Active]);
+    assert_eq!(
+        authority.chain().unwrap().certificates(),
+        own.certificates()
+    );
+    assert!(told.try_recv().is_err());
+    // Leaf, list of the installed chain, self-signed, list: each with its outcome.
+    assert_eq!(
+        (fixture.drafts("intended"), fixture.drafts("failed")),
+        (0, 4)
+    );
+    assert_eq!(authority.standing().unfinished_intents, 0);
+    let pending = "SELECT COUNT(*) FROM authorities WHERE state = $1";
+    assert_eq!(fixture.count(pending, "pending"), 0);
+    drop(authority);
+
+    // The token comes back, and everything goes on.
+    let (authority, _told) = fixture.open();
+    fixture.verify(&fixture.issue(&authority, dns).unwrap(), &own, &authority);
+    authority
+        .install_root(&manager(), &installation(&signed))
+        .unwrap();
+
+    // The enterprise renews its root: VMCA's certificate now stands in two chains, and is published
+    // once, with its newest list.
+    let vmca = &signed[..signed.rfind("-----BEGIN").unwrap()];
+    let renewed = fixture.enterprise_signs(&csr, "");
+    let root = &renewed[renewed.rfind("-----BEGIN").unwrap()..];
+    let chain = authority
+        .install_root(&manager(), &installation(&format!("{vmca}{root}")))
+        .unwrap();
+    let published = authority.publications().unwrap();
+    let ours: Vec<_> = published
+        .iter()
+        .filter(|found| found.certificate == *chain.ca())
+        .collect();
+    assert_eq!((ours.len(), published.len()), (1, 4));
+    assert_eq!(ours[0].crl, authority.crl().ok());
+
+    // A token that is not there at all.
+    let absent = token_config("absent", fixture.requester.file("pin"));
+    let (authority, _told) = fixture.open_with(absent, None);
+    let refusal = fixture.issue(&authority, dns).unwrap_err();
+    assert_eq!(refusal.code(), 70032);
+    assert!(
+        crate::ca::sentences(&refusal).contains("absent"),
+        "{refusal:?}"
+    );
+}
+
+fn a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked() {
+    let mut fixture = Fixture::new("import");
+    fixture.settings.allow_imported_keys = true;
+    let (authority, _told) = fixture.open();
+    let csr = fixture.requester.csr("ec", "/CN=Old VMCA", "");
+    let signed = fixture.enterprise_signs(&csr, "");
+    let with = |key: &str| Installation {
+        chain: signed.clone(),
+        private_key: Some(Secret::new(fs::read(fixture.requester.file(key)).unwrap())),
+    };
+    assert_eq!(
+        code(authority.install_root(&manager(), &with("rsa.key"))),
+        70037
+    );
+    fs::write(fixture.requester.file("no.key"), "no key").unwrap();
+    assert_eq!(
+        code(authority.install_root(&manager(), &with("no.key"))),
+        70065
+    );
+    let chain = authority.install_root(&manager(), &with("ec.key")).unwrap();
+    let found = authority.authorities().unwrap();
+    assert!(found.len() == 1 && found[0].imported);
+    let issued = fixture
+        .issue(&authority, "subjectAltName = DNS:m.example.test")
+        .unwrap();
+    fixture.verify(&issued, &chain, &authority);
+}
