@@ -3,9 +3,9 @@
 //! A pid alone may belong to another process by the time it is read. With the start time of the
 //! process and the boot it belongs to, a signal cannot hit a stranger.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,9 @@ impl PidFile {
         let text = serde_json::to_string(&identity)
             .map_err(io::Error::other)
             .map_err(unwritable)?;
-        file.set_len(0)
+        // Everybody may ask how the service is, whatever the umask.
+        file.set_permissions(Permissions::from_mode(0o644))
+            .and_then(|()| file.set_len(0))
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(unwritable)?;

@@ -21,7 +21,10 @@ pub(super) struct OwnToken {
 pub(super) fn select(section: &TokenSection) -> Result<OwnToken, Failure> {
     let mut selection = section.selection()?;
     let (mut asked_pin, mut pipe) = (None, None);
-    if matches!(selection.pin, hsm::PinSource::Prompt) {
+    if matches!(
+        selection.pin,
+        hsm::PinSource::Prompt | hsm::PinSource::Descriptor(_)
+    ) {
         match selection.pin.read() {
             Ok(pin) => {
                 let filled = into_pipe(&pin)?;

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::vecs::{MIGRATIONS, Vecs};
 
 /// How long `vmdird` may take to list its trusted roots.
-const DIRECTORY_DEADLINE: Duration = Duration::from_secs(30);
+const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program `vmafdd`.
 pub fn vmafdd() -> ExitCode {
@@ -28,6 +28,7 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     let Foundation { layout, config, .. } = &foundation;
     let section = config.token(TokenRole::Sealing);
     let own = foundation.own_folder()?;
+    // A token without a directory is no software token; its module may have to write anywhere.
     let note = section
         .directory
         .as_ref()

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::workshop::{self, WorkshopProcess};
 
 /// How long `vmdird` may take to take over a certificate.
-const DIRECTORY_DEADLINE: Duration = Duration::from_secs(30);
+const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program `vmcad`.
 pub fn vmcad() -> ExitCode {
@@ -35,6 +35,7 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
 
     // Before confinement, which a child inherits, and before any thread is started.
     let workshop = KeyWorkshop::start(&foundation);
+    // A token without a directory is no software token; its module may have to write anywhere.
     let note = section
         .directory
         .as_ref()

@@ -91,3 +91,126 @@ impl ResolvesServerCert for Presented {
             .clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{Error, Identity, fetch};
+    use crate::api::vecs::{Entry, EntryKey, EntryType};
+    use crate::api::{KeyText, Kind, Problem};
+    use crate::client::Client;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::process::Command;
+    use std::time::Duration;
+
+    /// Makes a self-signed certificate and its key.
+    fn openssl(folder: &Path, name: &str) -> (String, String) {
+        let place = |end| folder.join(format!("{name}.{end}"));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-nodes",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-days", "2", "-subj", &format!("/CN={name}"), "-out"])
+            .arg(place("crt"))
+            .arg("-keyout")
+            .arg(place("key"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let text = |end| std::fs::read_to_string(place(end)).unwrap();
+        (text("crt"), text("key"))
+    }
+
+    /// Fetches from a `vmafdd` that gives these answers, one after the other.
+    fn fetched(folder: &Path, answers: Vec<(u16, String)>) -> Result<Identity, Error> {
+        let socket = folder.join("vmafdd.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let server = std::thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = Vec::new();
+                // To the end of the request: the empty object is the only body that is sent.
+                while !(asked.ends_with(b"\r\n\r\n") && asked.starts_with(b"GET")
+                    || asked.ends_with(b"{}"))
+                {
+                    let mut octets = [0; 4096];
+                    let amount = stream.read(&mut octets).unwrap();
+                    assert_ne!(amount, 0, "the request ended early");
+                    asked.extend_from_slice(&octets[..amount]);
+                }
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+                );
+                stream
+                    .write_all(format!("{head}{body}").as_bytes())
+                    .unwrap();
+            }
+        });
+        let result = fetch(&Client::new(&socket, Duration::from_secs(10)));
+        server.join().unwrap();
+        std::fs::remove_file(socket).unwrap();
+        result
+    }
+
+    fn stored(certificates: &str, key: &str) -> Vec<(u16, String)> {
+        let entry = Entry {
+            alias: "__MACHINE_CERT".to_owned(),
+            entry_type: EntryType::PrivateKey,
+            pem: certificates.to_owned(),
+        };
+        let key = EntryKey {
+            key: KeyText::new(key.to_owned().into()),
+        };
+        vec![
+            (200, serde_json::to_string(&entry).unwrap()),
+            (200, serde_json::to_string(&key).unwrap()),
+        ]
+    }
+
+    #[test]
+    fn the_chain_is_presented_as_it_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let (leaf, key) = openssl(folder.path(), "leaf");
+        let (other, _) = openssl(folder.path(), "other");
+        let identity = fetched(folder.path(), stored(&format!("{leaf}{other}"), &key)).unwrap();
+        assert_eq!(identity.subject, "CN=leaf");
+        let expected =
+            crate::x509::certificates_from_pem(format!("{leaf}{other}").as_bytes()).unwrap();
+        let presented: Vec<&[u8]> = identity.key.cert.iter().map(AsRef::as_ref).collect();
+        assert_eq!(presented, [expected[0].as_der(), expected[1].as_der()]);
+        identity.key.keys_match().unwrap();
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (leaf, _) = openssl(folder.path(), "leaf");
+        let (_, foreign) = openssl(folder.path(), "other");
+        let refusal = fetched(folder.path(), stored(&leaf, &foreign))
+            .err()
+            .unwrap();
+        assert!(matches!(refusal, Error::Mismatch), "{refusal}");
+    }
+
+    #[test]
+    fn a_missing_entry_is_the_answer_of_vmafdd() {
+        let folder = tempfile::tempdir().unwrap();
+        let problem = Problem {
+            kind: Kind::NotFound,
+            code: 4312,
+            detail: "no such entry".to_owned(),
+        };
+        let answers = vec![(404, serde_json::to_string(&problem).unwrap())];
+        let refusal = fetched(folder.path(), answers).err().unwrap();
+        assert!(matches!(refusal, Error::Vecs(_)), "{refusal}");
+    }
+}

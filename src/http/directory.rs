@@ -70,10 +70,7 @@ async fn publish(
     let permit = caller.permit::<access::Publish>()?;
     let Json(new) = body?;
     on_blocking_thread(move || {
-        directory.publish(
-            permit,
-            Publication::read(&new.certificate, new.crl.as_deref())?,
-        )
+        directory.publish(permit, Publication::read(&new.certificate, new.crl.as_deref())?)
     })
     .await?;
     Ok(Json(()))
@@ -84,10 +81,7 @@ async fn nodes(State(directory): State<Arc<Directory>>, _asking: Asking) -> Json
         directory
             .nodes()
             .into_iter()
-            .map(|node| Node {
-                name: node.name,
-                node_type: node.node_type.to_owned(),
-            })
+            .map(|node| Node { name: node.name, node_type: node.node_type.to_owned() })
             .collect(),
     )
 }
@@ -104,10 +98,6 @@ impl From<directory::Error> for Problem {
         if kind == Kind::Unavailable {
             tracing::error!("{}", error.sentence());
         }
-        Self {
-            kind,
-            code: error.code(),
-            detail: error.sentence(),
-        }
+        Self { kind, code: error.code(), detail: error.sentence() }
     }
 }

@@ -45,3 +45,42 @@ async fn answer(request: Request, next: Next, note: String) -> Response {
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, Body::from(noted.unwrap_or_else(|_| octets.to_vec())))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::with_note;
+    use crate::api::{HEALTH, Health, State};
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use axum::routing::get;
+    use axum::{Json, Router};
+    use tower_service::Service;
+
+    async fn answer(router: &mut Router, path: &str) -> Vec<u8> {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = router.call(request).await.unwrap();
+        to_bytes(response.into_body(), 1024).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn the_note_joins_the_health_and_nothing_else() {
+        for (said, expected) in [(None, "note"), (Some("said"), "said; note")] {
+            let health = Health {
+                service: "vmcad".to_owned(),
+                state: State::Ok,
+                version: "1".to_owned(),
+                detail: said.map(str::to_owned),
+                token: None,
+            };
+            let paths = Router::new()
+                .route(HEALTH, get(|| async { Json(health) }))
+                .route("/other", get(|| async { "{}" }));
+            let mut router = with_note(paths, Some("note".to_owned()));
+            let noted: Health = serde_json::from_slice(&answer(&mut router, HEALTH).await).unwrap();
+            assert_eq!(noted.detail.as_deref(), Some(expected));
+            assert_eq!(noted.state, State::Ok);
+            assert_eq!(answer(&mut router, "/other").await, b"{}");
+        }
+    }
+}

@@ -34,24 +34,12 @@ pub fn router(vecs: Arc<Vecs>, refresh: RefreshNow) -> Router {
         .route(HEALTH, get(health))
         .route(STORES, get(stores).post(create_store))
         .route("/v1/stores/{store}", delete(delete_store))
-        .route(
-            "/v1/stores/{store}/permissions",
-            get(permissions).post(change_permission),
-        )
-        .route(
-            "/v1/stores/{store}/entries",
-            get(entries).post(create_entry),
-        )
-        .route(
-            "/v1/stores/{store}/entries/{alias}",
-            get(entry).delete(delete_entry),
-        )
+        .route("/v1/stores/{store}/permissions", get(permissions).post(change_permission))
+        .route("/v1/stores/{store}/entries", get(entries).post(create_entry))
+        .route("/v1/stores/{store}/entries/{alias}", get(entry).delete(delete_entry))
         .route("/v1/stores/{store}/entries/{alias}/key", post(entry_key))
         .with_state(vecs)
-        .route(
-            REFRESH,
-            post(move |asking: Asking| refresh_now(asking, refresh)),
-        )
+        .route(REFRESH, post(move |asking: Asking| refresh_now(asking, refresh)))
 }
 
 async fn health(State(vecs): State<Arc<Vecs>>) -> Answer<Health> {
@@ -106,9 +94,7 @@ async fn permissions(
 ) -> Answer<Permissions> {
     let name = in_path(path)?;
     on_blocking_thread(move || {
-        let found = vecs
-            .owned(&caller, &StoreName::new(&name)?)?
-            .permissions()?;
+        let found = vecs.owned(&caller, &StoreName::new(&name)?)?.permissions()?;
         Ok::<_, vecs::Error>(Json(Permissions {
             owner: name_of_user(found.owner),
             grants: found
@@ -170,9 +156,7 @@ async fn create_entry(
     let Json(new) = body?;
     let alias = on_blocking_thread(move || {
         let store = vecs.writable(&caller, &StoreName::new(&name)?)?;
-        let key = new
-            .key
-            .map(|key| Secret::new(key.expose_secret().as_bytes().to_vec()));
+        let key = new.key.map(|key| Secret::new(key.expose_secret().as_bytes().to_vec()));
         store.create(vecs::NewEntry::read(
             new.alias.as_deref(),
             new.certificates.as_deref(),
@@ -180,9 +164,7 @@ async fn create_entry(
         )?)
     })
     .await?;
-    Ok(Json(Created {
-        alias: alias.to_string(),
-    }))
+    Ok(Json(Created { alias: alias.to_string() }))
 }
 
 async fn entry(
@@ -192,8 +174,7 @@ async fn entry(
 ) -> Answer<Entry> {
     let (name, alias) = in_path(path)?;
     let found = on_blocking_thread(move || {
-        vecs.readable(&caller, &StoreName::new(&name)?)?
-            .entry(&Alias::new(&alias)?)
+        vecs.readable(&caller, &StoreName::new(&name)?)?.entry(&Alias::new(&alias)?)
     })
     .await?;
     Ok(Json(entry_on_the_wire(found)))
@@ -206,8 +187,7 @@ async fn delete_entry(
 ) -> Answer<Deleted> {
     let (name, alias) = in_path(path)?;
     let existed = on_blocking_thread(move || {
-        vecs.writable(&caller, &StoreName::new(&name)?)?
-            .delete(&Alias::new(&alias)?)
+        vecs.writable(&caller, &StoreName::new(&name)?)?.delete(&Alias::new(&alias)?)
     })
     .await?;
     Ok(Json(Deleted { existed }))
@@ -220,8 +200,7 @@ async fn entry_key(
 ) -> Answer<EntryKey> {
     let (name, alias) = in_path(path)?;
     let secret = on_blocking_thread(move || {
-        vecs.readable_key(&caller, &StoreName::new(&name)?, &Alias::new(&alias)?)?
-            .open()
+        vecs.readable_key(&caller, &StoreName::new(&name)?, &Alias::new(&alias)?)?.open()
     })
     .await?;
     let text = std::str::from_utf8(secret.expose_secret()).map_err(|_| {
@@ -231,9 +210,7 @@ async fn entry_key(
             detail: "the stored key is no text; delete the entry and create it again".to_owned(),
         })
     })?;
-    Ok(Json(EntryKey {
-        key: KeyText::new(Zeroizing::new(text.to_owned())),
-    }))
+    Ok(Json(EntryKey { key: KeyText::new(Zeroizing::new(text.to_owned())) }))
 }
 
 async fn refresh_now(Asking(caller): Asking, refresh: RefreshNow) -> Answer<()> {
@@ -244,11 +221,7 @@ async fn refresh_now(Asking(caller): Asking, refresh: RefreshNow) -> Answer<()> 
 
 fn in_path<T>(path: InPath<T>) -> Result<T, Reject> {
     path.map(|Path(parts)| parts).map_err(|rejection| {
-        Reject(Problem {
-            kind: Kind::Invalid,
-            code: 87,
-            detail: rejection.body_text(),
-        })
+        Reject(Problem { kind: Kind::Invalid, code: 87, detail: rejection.body_text() })
     })
 }
 
@@ -312,10 +285,6 @@ impl From<vecs::Error> for Problem {
         if matches!(kind, Kind::Unavailable | Kind::Internal) {
             tracing::error!("{}", error.sentence());
         }
-        Self {
-            kind,
-            code: error.code(),
-            detail: error.sentence(),
-        }
+        Self { kind, code: error.code(), detail: error.sentence() }
     }
 }

@@ -209,9 +209,10 @@ impl WorkshopProcess {
         // What comes next on the pipes would belong to this request, so nothing may come next.
         pipes.ends = None;
         let _ = pipes.child.kill();
+        let _ = pipes.child.wait();
         Err(failed(
-            "the token workshop ended or hung during its work: look into the log, see with \
-             `sealwright status` what is in the token, and restart the service",
+            "the token workshop ended or hung during its work, which may be half done: look into \
+             the log, then restart the service",
             cause,
         ))
     }

@@ -157,7 +157,7 @@ fn check_order(certificates: &[Certificate]) -> Result<(), ChainError> {
     for (position, pair) in certificates.windows(2).enumerate() {
         let (certificate, issuer) = (&pair[0], &pair[1]);
         let at = Place::new(certificates, position);
-        if certificate.is_self_issued() && issuer.issuer() != certificate.subject() {
+        if certificate.is_self_issued() && issuer.subject() != certificate.subject() {
             return order(format!(
                 "{at} is self-signed, but more certificates follow it; the self-signed root comes last"
             ));

@@ -80,20 +80,30 @@ pub fn draft_leaf(template: &LeafTemplate, issuer: &Certificate) -> Result<Draft
         tbs,
         signature_algorithm: signature::identifier_for(issuer_key.algorithm()),
     };
+    compare_with(&draft, template, issuer)?;
+    Ok(draft)
+}
+
+/// The draft against template and issuer, by the independent decoder.
+pub(super) fn compare_with(
+    draft: &Draft,
+    template: &LeafTemplate,
+    issuer: &Certificate,
+) -> Result<(), Error> {
+    let purposes = read_purposes(&template.extended_key_usage)?;
     compare::certificate(
-        &draft,
+        draft,
         &compare::Certificate {
             serial: &template.serial,
             issuer: issuer.subject().as_der(),
-            issuer_key: issuer_key.algorithm(),
+            issuer_key: issuer.public_key()?.algorithm(),
             not_before: template.not_before,
             not_after: template.not_after,
             subject: template.subject.as_der(),
             public_key: template.public_key.as_der(),
-            extensions: expected(template, &purposes, issuer_identifier),
+            extensions: expected(template, &purposes, super::identifier_of(issuer)?),
         },
-    )?;
-    Ok(draft)
+    )
 }
 
 /// Everything after subjectAltName. rcgen would write authorityKeyIdentifier first, keyUsage

@@ -71,6 +71,8 @@ fn known(extension: &Extension, indent: usize) -> Option<String> {
             let moment = Element::only(value, asn1::GENERALIZED_TIME).ok()?;
             time::read(&moment).ok().map(time::openssl_text).map(line)
         }
+        oid::TLS_FEATURE => tls_features(value).map(|names| one_line(&names, indent)),
+        oid::PRIVATE_KEY_USAGE_PERIOD => usage_period(value).map(line),
         oid::NETSCAPE_COMMENT => {
             let comment = Element::only(value, asn1::IA5_STRING).ok()?;
             Some(line(String::from_utf8_lossy(comment.value).into_owned()))
@@ -210,6 +212,37 @@ fn name_constraints(value: &[u8], indent: usize) -> Option<String> {
     }
     parts.finish().ok()?;
     Some(blocks.join("\n"))
+}
+
+/// RFC 7633; features are numbered like TLS extensions.
+fn tls_features(value: &[u8]) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut elements = Element::only(value, asn1::SEQUENCE).ok()?.elements().ok()?;
+    while !elements.is_finished() {
+        names.push(match elements.next().ok()?.integer().ok()? {
+            [5] => "status_request".to_owned(),
+            [17] => "status_request_v2".to_owned(),
+            other => integer(other)?,
+        });
+    }
+    Some(names)
+}
+
+fn usage_period(value: &[u8]) -> Option<String> {
+    let mut parts = Element::only(value, asn1::SEQUENCE).ok()?.elements().ok()?;
+    let mut texts = Vec::new();
+    for (number, title) in [(0, "Not Before"), (1, "Not After")] {
+        if let Some(moment) = parts.optional(context(number)).ok()? {
+            let plain = asn1::encode(asn1::GENERALIZED_TIME, &[moment.value]);
+            let moment = Element::only(&plain, asn1::GENERALIZED_TIME).ok()?;
+            texts.push(format!(
+                "{title}: {}",
+                time::openssl_text(time::read(&moment).ok()?)
+            ));
+        }
+    }
+    parts.finish().ok()?;
+    Some(texts.join(", "))
 }
 
 fn reason(value: &[u8]) -> Option<String> {

@@ -1,5 +1,7 @@
 //! GeneralNames as OpenSSL prints them, which it does in two ways.
 
+use der::oid::ObjectIdentifier;
+
 use super::super::asn1;
 use super::super::general_name::GeneralName;
 use super::{name, object};
@@ -7,10 +9,11 @@ use super::{name, object};
 /// In lists: alternative names, access descriptions.
 pub(super) fn in_list(general_name: &GeneralName) -> String {
     match general_name {
-        GeneralName::Other { .. } => match other_name(general_name) {
-            Some((label, text)) => format!("othername: {label}::{text}"),
-            None => "othername:<unsupported>".into(),
-        },
+        GeneralName::Other { kind, tag, value } => {
+            let label = label_of(kind).map_or_else(|| object::long_name(kind), str::to_owned);
+            let text = other_name_text(*tag, value).unwrap_or_else(|| "<unsupported>".into());
+            format!("othername: {label}::{text}")
+        }
         GeneralName::Directory(directory) => format!("DirName:{}", name::slashes(directory)),
         GeneralName::Ip(octets) if !matches!(octets.len(), 4 | 16) => {
             format!("IP Address:<invalid length={}>", octets.len())
@@ -22,10 +25,12 @@ pub(super) fn in_list(general_name: &GeneralName) -> String {
 /// Elsewhere: distribution points, name constraints.
 pub(super) fn alone(general_name: &GeneralName) -> String {
     match general_name {
-        GeneralName::Other { .. } => match other_name(general_name) {
-            Some((label, text)) => format!("othername:{label}:{text}"),
-            None => "othername:<unsupported>".into(),
-        },
+        GeneralName::Other { kind, tag, value } => {
+            match (label_of(kind), other_name_text(*tag, value)) {
+                (Some(label), Some(text)) => format!("othername:{label}:{text}"),
+                _ => "othername:<unsupported>".into(),
+            }
+        }
         GeneralName::X400 => "X400Name:<unsupported>".into(),
         GeneralName::EdiParty => "EdiPartyName:<unsupported>".into(),
         GeneralName::Email(text) => format!("email:{}", printable(text)),
@@ -75,19 +80,21 @@ fn address(octets: &[u8]) -> Option<String> {
     Some(parts.join(":"))
 }
 
-fn other_name(general_name: &GeneralName) -> Option<(&'static str, String)> {
-    let GeneralName::Other { kind, tag, value } = general_name else {
-        return None;
-    };
-    let (label, wanted) = match kind.to_string().as_str() {
-        "1.3.6.1.5.5.7.8.5" => ("XmppAddr", asn1::UTF8_STRING),
-        "1.3.6.1.5.5.7.8.7" => ("SRVName", asn1::IA5_STRING),
-        "1.3.6.1.5.5.7.8.8" => ("NAIRealm", asn1::UTF8_STRING),
-        "1.3.6.1.5.5.7.8.9" => ("SmtpUTF8Mailbox", asn1::UTF8_STRING),
-        "1.3.6.1.4.1.311.20.2.3" => ("UPN", asn1::UTF8_STRING),
-        _ => return None,
-    };
-    (*tag == wanted).then(|| (label, String::from_utf8_lossy(value).into_owned()))
+/// Kinds of otherName that OpenSSL has a word for.
+fn label_of(kind: &ObjectIdentifier) -> Option<&'static str> {
+    match kind.to_string().as_str() {
+        "1.3.6.1.5.5.7.8.5" => Some("XmppAddr"),
+        "1.3.6.1.5.5.7.8.7" => Some("SRVName"),
+        "1.3.6.1.5.5.7.8.8" => Some("NAIRealm"),
+        "1.3.6.1.5.5.7.8.9" => Some("SmtpUTF8Mailbox"),
+        "1.3.6.1.4.1.311.20.2.3" => Some("UPN"),
+        _ => None,
+    }
+}
+
+fn other_name_text(tag: u8, value: &[u8]) -> Option<String> {
+    matches!(tag, asn1::UTF8_STRING | asn1::IA5_STRING)
+        .then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// Control characters become dots, as `ASN1_STRING_print` does it.

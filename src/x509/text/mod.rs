@@ -116,7 +116,9 @@ fn serial(content: &[u8]) -> String {
                 .iter()
                 .fold(0u64, |sum, octet| sum << 8 | u64::from(*octet))
         })
-        .filter(|value| i64::try_from(*value).is_ok());
+        .filter(|value| i64::try_from(*value).is_ok())
+        // OpenSSL takes its own -1 for a failure.
+        .filter(|value| !(is_negative && *value == 1));
     match small {
         Some(value) => {
             let sign = if is_negative { "-" } else { "" };

@@ -270,6 +270,7 @@ const OBJECTS: &[(&str, &str, &str)] = &[
     ("2.16.840.1.113730.1.12", "nsSslServerName", "Netscape SSL Server Name"),
     ("2.16.840.1.113730.1.13", "nsComment", "Netscape Comment"),
     ("2.16.840.1.113730.4.1", "nsSGC", "Netscape Server Gated Crypto"),
+    ("2.23.42.7.0", "setCext-hashedRoot", "setCext-hashedRoot"),
 ];
 
 #[cfg(test)]

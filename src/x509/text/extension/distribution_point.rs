@@ -94,7 +94,8 @@ fn names(list: &Element<'_>, indent: usize) -> Option<String> {
         .iter()
         .map(|name| format!("{:indent$}  {}", "", general_name::alone(name)))
         .collect();
-    Some(lines.join("\n") + "\n")
+    // No line end: OpenSSL writes none, even where reasons follow.
+    Some(lines.join("\n"))
 }
 
 fn reasons(title: &str, flags: &Element<'_>, indent: usize) -> Option<String> {
