@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::authority_state::AuthorityState;
 use super::error::Error;
 use super::keys::Workshop;
-use super::records::{self, AuthorityRow, AuthorityState};
+use super::records::{self, AuthorityRow};
 use super::root_cer;
 use super::settings::Settings;
 use crate::base::Clock;

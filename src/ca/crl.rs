@@ -27,7 +27,6 @@ impl Authority {
     /// # Errors
     /// The first failure; the other CAs were tried all the same.
     pub fn refresh_crls(&self) -> Result<(), Error> {
-        self.keep_root_cer();
         self.sign_crls(&Actor::Job("crl-refresh"), |latest, now| {
             latest.is_none_or(|latest| {
                 now >= latest.this_update + (latest.next_update - latest.this_update) / 2
@@ -63,6 +62,7 @@ impl Authority {
         is_due: impl Fn(Option<&CrlRow>, UnixTime) -> bool,
     ) -> Result<(), Error> {
         let _turn = self.changing();
+        self.keep_root_cer();
         let mut outcome = Ok(());
         let mut signed_any = false;
         for row in self.rows()? {

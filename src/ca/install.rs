@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::authority::{Authority, Ca};
+use super::authority_state::AuthorityState;
 use super::crl::conclude_crl;
 use super::error::{Error, Rule, sentences};
-use super::records::{self, AuthorityRow, AuthorityState, CaKey};
-use super::signing::hex;
+use super::hex::hex;
+use super::records::{self, AuthorityRow, CaKey};
 use crate::access::{ManageCa, Permit};
 use crate::base::{Actor, Secret, UnixTime};
 use crate::journal::{self, Event, Outcome};
@@ -148,6 +149,7 @@ impl Authority {
             key: self.token.signing_key(key.reference.clone()),
             chain,
         };
+        self.make_visible(&ca.key)?;
         let (mut plan, dates) = self.plan_crl(&ca, actor)?;
         let (key_id, certificates) = (key.reference.id, ca.chain.certificates().to_vec());
         let (id, intent) = self.store.write::<_, Error>(move |tx| {

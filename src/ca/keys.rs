@@ -65,8 +65,7 @@ impl Authority {
                 // not leave a new key in the token each time.
                 let unused = self.store.read(records::unused_keys)?;
                 if let Some(key) = unused.into_iter().find(|key| key.algorithm() == configured) {
-                    // What made it may have died before the token's sessions could see it.
-                    self.token.reload().map_err(Error::Token)?;
+                    self.make_visible(&self.token.signing_key(key.reference.clone()))?;
                     return Ok(key);
                 }
                 configured
@@ -81,6 +80,15 @@ impl Authority {
     /// Brings a key that lay in a file into the token. Only under `changing`.
     pub(super) fn import_key(&self, pkcs8: &Secret, actor: &Actor) -> Result<CaKey, Error> {
         self.bring_in(&Origin::Imported(pkcs8), actor)
+    }
+
+    /// Sees to it that the serving sessions know a key. Whoever made it may have died, or have found
+    /// the token gone, before they could learn of it.
+    pub(super) fn make_visible(&self, key: &hsm::SigningKey) -> Result<(), Error> {
+        if key.check().is_err() {
+            self.token.reload().map_err(Error::Token)?;
+        }
+        Ok(())
     }
 
     fn bring_in(&self, origin: &Origin<'_>, actor: &Actor) -> Result<CaKey, Error> {

@@ -6,9 +6,11 @@
 //! then does an answer leave. The token is never called inside a transaction.
 
 mod authority;
+mod authority_state;
 mod chain;
 mod crl;
 mod error;
+mod hex;
 mod install;
 mod issue;
 mod keys;
@@ -23,11 +25,12 @@ mod standing;
 mod validity;
 
 pub use authority::{Authority, Publication};
+pub use authority_state::AuthorityState;
 pub use error::{Error, Rule, sentences};
 pub use install::Installation;
 pub use issue::Issued;
 pub use keys::{KeyChoice, Workshop};
-pub use records::{AuthorityState, MIGRATIONS};
+pub use records::MIGRATIONS;
 pub use request::Request;
 pub use root::{CaRequest, NewRoot};
 pub use settings::{Profile, Settings};

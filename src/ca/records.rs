@@ -1,8 +1,8 @@
 //! What the CA writes down: keys, authorities and their chains, drafts, certificates, revocation
 //! lists. All SQL of the room, in the subset that SQLite and PostgreSQL share.
 
-use std::fmt;
-
+use super::authority_state::AuthorityState;
+use super::hex::hex;
 use crate::base::{KeyAlgorithm, UnixTime};
 use crate::store::{Error, Row, Transaction, Value};
 use crate::x509::{Certificate, Crl, PublicKey};
@@ -66,53 +66,6 @@ CREATE TABLE crls (
     crl BYTEA NOT NULL
 );
 CREATE INDEX crls_of_authority ON crls (authority, number)";
-
-/// How a CA of ours stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthorityState {
-    /// Being set up: its first revocation list is not signed yet.
-    Pending,
-    /// It issues.
-    Active,
-    /// It issues no more; its revocation lists are still signed.
-    Superseded,
-    /// Nothing is signed for it any more.
-    Retired,
-    /// It was given up before it became active.
-    Abandoned,
-}
-
-impl AuthorityState {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Active,
-        Self::Superseded,
-        Self::Retired,
-        Self::Abandoned,
-    ];
-
-    /// The word in the records and on the wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Active => "active",
-            Self::Superseded => "superseded",
-            Self::Retired => "retired",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// Whether revocation lists are signed and certificates published for it.
-    pub(super) const fn is_in_service(self) -> bool {
-        matches!(self, Self::Active | Self::Superseded)
-    }
-}
-
-impl fmt::Display for AuthorityState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// A key of ours in the CA token.
 #[derive(Clone, Debug)]
@@ -252,9 +205,7 @@ pub(super) fn authorities(tx: &mut Transaction<'_>) -> Result<Vec<AuthorityRow>,
             let word = row.text(4)?;
             Ok(AuthorityRow {
                 id,
-                state: AuthorityState::ALL
-                    .into_iter()
-                    .find(|state| state.word() == word)
+                state: AuthorityState::from_word(word)
                     .ok_or_else(|| Error::Content(format!("the authority state '{word}'")))?,
                 key: CaKey::from_row(row)?,
                 chain: chain_of(tx, id)?,
@@ -390,7 +341,7 @@ pub(super) fn insert_certificate(
             certificate.subject().to_text().into(),
             certificate.not_before().into(),
             certificate.not_after().into(),
-            super::signing::hex(&certificate.sha256()).into(),
+            hex(&certificate.sha256()).into(),
             certificate.as_der().into(),
             at.into(),
         ],

@@ -5,9 +5,10 @@ use serde_json::{Map, json};
 
 use super::authority::Authority;
 use super::error::{Error, Rule};
+use super::hex::serial_text;
 use super::keys::KeyChoice;
 use super::profile::without_wildcards;
-use super::signing::{Plan, Purpose, serial_text};
+use super::signing::{Plan, Purpose};
 use super::validity::DAY;
 use crate::access::{ManageCa, Permit};
 use crate::base::UnixTime;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::base::KeyAlgorithm;
 
-/// A named certificate profile; [`super::profile`] holds its rules.
+/// A named certificate profile: which requests are taken, and what their certificates say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// What VMCA issues: no extended key usage, key usage not critical.

@@ -1,6 +1,5 @@
 //! How anything comes to be signed: intent durable, sign exactly those octets, outcome durable.
 
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::authority::Authority;
 use super::error::{Error, sentences};
+use super::hex::hex;
 use super::records::{self, NewDraft};
 use crate::base::{Actor, UnixTime};
 use crate::journal::{self, Event, Outcome};
@@ -71,7 +71,6 @@ pub(super) struct Intent {
 }
 
 /// What an outcome needs to know about its intent.
-#[derive(Clone)]
 struct Record {
     id: i64,
     act: &'static str,
@@ -176,7 +175,12 @@ impl Authority {
         let result = key
             .sign(draft.tbs())
             .map_err(Error::Token)
-            .and_then(|signature| read(&draft.assemble(&signature)).map_err(Error::Building));
+            .and_then(|signature| {
+                let signed = draft.assemble(&signature);
+                let sha256 = json!(hex(digest(&SHA256, &signed).as_ref()));
+                record.details.insert("sha256".to_owned(), sha256);
+                read(&signed).map_err(Error::Building)
+            });
         if let Some(token) = self.token.identity() {
             let serial = json!(token.serial);
             record.details.insert("token_serial".to_owned(), serial);
@@ -229,18 +233,4 @@ impl Authority {
         self.token.random(&mut octets).map_err(Error::Token)?;
         Ok(serial_from_random(octets))
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
-}
-
-/// A serial number as VMCA's tools print it.
-pub(super) fn serial_text(serial: &[u8; 16]) -> String {
-    hex(serial).to_ascii_uppercase()
 }

@@ -1,9 +1,9 @@
 //! How the CA stands, and which CAs this appliance is or was.
 
 use super::authority::Authority;
+use super::authority_state::AuthorityState;
 use super::error::{Error, sentences};
-use super::records::AuthorityState;
-use super::signing::hex;
+use super::hex::hex;
 use crate::base::{KeyAlgorithm, UnixTime};
 use crate::x509::{Certificate, Chain};
 

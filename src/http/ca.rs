@@ -230,8 +230,8 @@ fn health_of(standing: ca::Standing) -> api::Health {
     if standing.unfinished_intents > 0 {
         // Nothing is wrong with the service now, so this alone does not lower its state.
         sentences.push(format!(
-            "{} signatures were intended and have no outcome; nothing was answered for them, see \
-             the journal of vmcad",
+            "signatures that were intended and have no recorded outcome: {}; nothing was answered \
+             for them, see the journal of vmcad",
             standing.unfinished_intents
         ));
     }
@@ -282,3 +282,6 @@ impl From<Error> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chain;
-mod problem;
 mod profile;
 mod records;
 mod token;

@@ -1,6 +1,6 @@
 use super::{DAY, NOW, self_signed};
-use crate::ca::MIGRATIONS;
-use crate::ca::records::{self, AuthorityState, CaKey, NewDraft};
+use crate::ca::records::{self, CaKey, NewDraft};
+use crate::ca::{AuthorityState, MIGRATIONS};
 use crate::store::{Error, Store};
 use crate::x509::Chain;
 

@@ -1,28 +1,22 @@
 //! The room on a real token. SoftHSM reads its configuration from the environment, so the
 //! scenarios run in a child process: this test program again, with one test chosen.
 
+mod fixture;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::Ordering;
 
-use hsm::provision;
-
-use super::{DAY, Requester, openssl, settings};
+use super::DAY;
 use crate::access::{Issue, ManageCa, Permit};
-use crate::base::{Clock, KeyAlgorithm, Secret, SystemClock, UnixTime};
-use crate::ca::settings::{Profile, Settings};
+use crate::base::Secret;
 use crate::ca::{
-    Authority, AuthorityState, CaRequest, Error, Installation, Issued, KeyChoice, MIGRATIONS,
-    NewRoot, Request, Workshop,
+    Authority, AuthorityState, CaRequest, Error, Installation, KeyChoice, NewRoot, Request,
 };
-use crate::store::Store;
 use crate::x509::{AlternativeNames, Certificate, Chain, SubjectFields};
+use fixture::{Fixture, token_config};
 
-const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const IN_CHILD: &str = "SEALWRIGHT_CA_TEST_CHILD";
 
 #[test]
@@ -30,6 +24,7 @@ fn the_ca_on_a_real_token() {
     if std::env::var_os(IN_CHILD).is_some() {
         a_ca_lives();
         a_token_fault_leaves_everything_as_it_was();
+        a_full_disk_releases_nothing_and_loses_nothing();
         a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked();
         return;
     }
@@ -55,206 +50,11 @@ fn the_ca_on_a_real_token() {
         .env(IN_CHILD, "1")
         .output()
         .unwrap();
-    assert!(
-        run.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr)
-    );
-}
-
-/// A clock that starts at the present, because OpenSSL's certificates do, and that a test moves.
-#[derive(Default)]
-struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now(&self) -> UnixTime {
-        SystemClock.now() + self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A workshop in the same process; `None` is one whose token has gone.
-struct HereAndNow(Option<hsm::TokenConfig>);
-
-impl HereAndNow {
-    fn open(&self) -> Result<provision::Workshop, hsm::Error> {
-        match &self.0 {
-            Some(config) => provision::Workshop::open(config),
-            None => Err(hsm::Error::Unavailable("the workshop is closed".into())),
-        }
-    }
-}
-
-impl Workshop for HereAndNow {
-    fn generate(
-        &self,
-        label: &str,
-        algorithm: KeyAlgorithm,
-    ) -> Result<hsm::KeyReference, hsm::Error> {
-        let algorithm = match algorithm {
-            KeyAlgorithm::Rsa(bits) => hsm::Algorithm::Rsa(bits),
-            KeyAlgorithm::P256 => hsm::Algorithm::P256,
-            KeyAlgorithm::P384 => hsm::Algorithm::P384,
-        };
-        self.open()?.generate_signing_key(label, algorithm)
-    }
-
-    fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
-        self.open()?
-            .import_signing_key(label, pkcs8.expose_secret())
-    }
-}
-
-/// An appliance's CA: its folder, its token, its records.
-struct Fixture {
-    requester: Requester,
-    token: hsm::TokenConfig,
-    settings: Settings,
-    clock: Arc<TestClock>,
-}
-
-impl Fixture {
-    fn new(label: &str) -> Self {
-        let requester = Requester::new();
-        let pin_file = requester.file("pin");
-        let pin = hsm::Pin::random().unwrap();
-        fs::write(&pin_file, pin.expose_secret()).unwrap();
-        fs::set_permissions(&pin_file, fs::Permissions::from_mode(0o600)).unwrap();
-        let so_pin = hsm::Pin::random().unwrap();
-        provision::create_token(Path::new(MODULE), label, &so_pin, &pin).unwrap();
-        Self {
-            token: token_config(label, pin_file),
-            settings: settings(Profile::VmcaCompat, requester.folder.path()),
-            clock: Arc::default(),
-            requester,
-        }
-    }
-
-    fn open(&self) -> (Arc<Authority>, Receiver<()>) {
-        self.open_with(self.token.clone(), Some(self.token.clone()))
-    }
-
-    fn open_with(
-        &self,
-        token: hsm::TokenConfig,
-        workshop: Option<hsm::TokenConfig>,
-    ) -> (Arc<Authority>, Receiver<()>) {
-        let (changed, told) = channel();
-        let authority = Authority::open(
-            self.store(),
-            hsm::Token::new(token),
-            Box::new(HereAndNow(workshop)),
-            self.settings.clone(),
-            self.clock.clone(),
-            changed,
-        )
-        .unwrap();
-        (authority, told)
-    }
-
-    fn store(&self) -> Store {
-        Store::open(&self.requester.file("vmcad.db"), MIGRATIONS).unwrap()
-    }
-
-    fn issue(&self, authority: &Authority, names: &str) -> Result<Issued, Error> {
-        let csr = self.requester.csr("ec", "/CN=machine", names);
-        authority.issue(requester(), &Request::parse(&csr, None, None)?)
-    }
-
-    fn drafts(&self, state: &str) -> i64 {
-        self.count("SELECT COUNT(*) FROM drafts WHERE state = $1", state)
-    }
-
-    fn count(&self, sql: &str, parameter: &str) -> i64 {
-        self.store()
-            .read::<_, crate::store::Error>(|tx| tx.query(sql, &[parameter.into()])?[0].integer(0))
-            .unwrap()
-    }
-
-    /// An enterprise root signs a request as a CA below it; the answer is the chain to install.
-    fn enterprise_signs(&self, csr: &str, constraints: &str) -> String {
-        let file = |name: &str| self.requester.file(name).to_str().unwrap().to_owned();
-        fs::write(file("vmca.csr"), csr).unwrap();
-        fs::write(
-            file("ca.cnf"),
-            format!(
-                "[req]\ndistinguished_name=dn\n[dn]\n[root]\nbasicConstraints=critical,CA:TRUE\n\
-                 keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
-                 [sub]\nbasicConstraints=critical,CA:TRUE,pathlen:0\n\
-                 keyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n\
-                 authorityKeyIdentifier=keyid\n{constraints}\n"
-            ),
-        )
-        .unwrap();
-        let root = openssl(&[
-            "req",
-            "-x509",
-            "-key",
-            &file("rsa.key"),
-            "-subj",
-            "/O=Enterprise/CN=Root",
-            "-days",
-            "3650",
-            "-config",
-            &file("ca.cnf"),
-            "-extensions",
-            "root",
-        ]);
-        fs::write(file("enterprise.pem"), &root).unwrap();
-        let vmca = openssl(&[
-            "x509",
-            "-req",
-            "-in",
-            &file("vmca.csr"),
-            "-CA",
-            &file("enterprise.pem"),
-            "-CAkey",
-            &file("rsa.key"),
-            "-days",
-            "1000",
-            "-extfile",
-            &file("ca.cnf"),
-            "-extensions",
-            "sub",
-        ]);
-        vmca + &root
-    }
-
-    /// OpenSSL verifies a leaf up to the last certificate of a CA chain, with its revocation list.
-    fn verify(&self, issued: &Issued, chain: &Chain, authority: &Authority) {
-        let pem = |certificates: &[Certificate]| -> String {
-            certificates.iter().map(Certificate::to_pem).collect()
-        };
-        let file = |name: &str, text: String| {
-            let path = self.requester.file(name);
-            fs::write(&path, text).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let root = file("root.pem", chain.root().to_pem());
-        let above = file("above.pem", pem(chain.certificates()));
-        let crl = file("crl.pem", authority.crl().unwrap().to_pem());
-        let leaf = file("leaf.pem", issued.chain[0].to_pem());
-        openssl(&[
-            "verify",
-            "-x509_strict",
-            "-CAfile",
-            &root,
-            "-untrusted",
-            &above,
-            "-crl_check",
-            "-CRLfile",
-            &crl,
-            &leaf,
-        ]);
-    }
-}
-
-fn token_config(label: &str, pin_file: PathBuf) -> hsm::TokenConfig {
-    hsm::TokenConfig {
-        module: PathBuf::from(MODULE),
-        uri: format!("pkcs11:token={label}").parse().unwrap(),
-        pin: hsm::PinSource::File(pin_file),
-    }
+    let said = String::from_utf8_lossy(&run.stdout);
+    let complaint = String::from_utf8_lossy(&run.stderr);
+    // A renamed test would make a child that runs nothing and succeeds.
+    let ran = said.contains("1 passed");
+    assert!(run.status.success() && ran, "{said}\n{complaint}");
 }
 
 fn requester() -> Permit<Issue> {
@@ -517,6 +317,49 @@ fn a_token_fault_leaves_everything_as_it_was() {
         crate::ca::sentences(&refusal).contains("absent"),
         "{refusal:?}"
     );
+}
+
+fn a_full_disk_releases_nothing_and_loses_nothing() {
+    let dns = "subjectAltName = DNS:m.example.test";
+    let fixture = Fixture::new("full");
+    let (authority, _told) = fixture.open();
+    let own = authority
+        .self_signed(&manager(), &new_root(KeyChoice::Present))
+        .unwrap();
+    // SQLite's own way to say that no page is left.
+    let limit = |pages: &'static str| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        let set: Result<(), crate::store::Error> = authority
+            .store
+            .write(move |tx| tx.query(&sql, &[]).map(|_| ()));
+        set.unwrap();
+    };
+    let issued_before = fixture.count("SELECT COUNT(*) FROM certificates WHERE serial <> $1", "");
+    limit("1");
+    let attempts: Vec<Result<(), u32>> = (0..40)
+        .map(|_| {
+            let result = fixture.issue(&authority, dns);
+            result.map(|_| ()).map_err(|refusal| refusal.code())
+        })
+        .collect();
+    let answered = attempts.iter().filter(|attempt| attempt.is_ok()).count();
+    assert!(attempts.contains(&Err(70022)), "{attempts:?}");
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| matches!(attempt, Ok(()) | Err(70022)))
+    );
+    // Whatever was answered is recorded, and what is recorded was answered.
+    let issued = fixture.count("SELECT COUNT(*) FROM certificates WHERE serial <> $1", "");
+    assert_eq!(usize::try_from(issued - issued_before).unwrap(), answered);
+    let unknown = usize::try_from(fixture.drafts("intended")).unwrap();
+    assert_eq!(authority.standing().unfinished_intents, unknown);
+
+    limit("1000000");
+    fixture.verify(&fixture.issue(&authority, dns).unwrap(), &own, &authority);
+    drop(authority);
+    let (authority, _told) = fixture.open();
+    assert_eq!(authority.standing().unfinished_intents, unknown);
 }
 
 fn a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked() {
