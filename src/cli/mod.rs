@@ -6,6 +6,8 @@
 
 pub mod certool;
 pub mod place;
+pub mod sealwright;
+pub mod service_control;
 pub mod vecs_cli;
 
 mod codes;

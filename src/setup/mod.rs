@@ -1,1 +1,69 @@
-//! (to be written)
+//! Floor 6: `sealwright`: `sealwright init`, and who does what the other commands ask for.
+//!
+//! Setting up is a row of steps. Each looks first whether it is done already, so that an interrupted
+//! set-up continues where it stopped and a finished one changes nothing.
+//!
+//! The front end (`cli::sealwright`) only says what is meant: setting up needs services, tokens and the
+//! workshop, which front ends know nothing of. So the command comes up from there and is run here.
+
+mod authority;
+mod configuration;
+mod error;
+mod files;
+mod init;
+mod lock;
+mod machine;
+mod ownership;
+mod progress;
+mod services;
+mod softhsm;
+mod step;
+mod tokens;
+mod trust;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use error::{Cause, Error};
+pub use init::{Outcome, init};
+pub use step::Step;
+
+use crate::base::Layout;
+use crate::cli::sealwright::{self, Called, Command, Request};
+use crate::workshop;
+
+/// Runs `sealwright`: `arguments` begin with the name of the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match sealwright::parse(arguments) {
+        Err(status) => status,
+        Ok(Called { layout, command }) => match command {
+            Command::Init(request) => set_up(&layout, &request),
+            Command::TokenWorkshop(role) => workshop::run_child(&layout, role),
+            Command::Ask(question) => sealwright::ask(&layout, &question),
+            Command::Print(paper) => sealwright::print(&paper),
+        },
+    }
+}
+
+fn set_up(layout: &Layout, request: &Request) -> ExitCode {
+    match init(layout, request, &mut std::io::stdout().lock()) {
+        Ok(Outcome::SetUp) => ExitCode::SUCCESS,
+        Ok(Outcome::NothingChanged) => {
+            if request.says_something {
+                eprintln!(
+                    "sealwright: the options were not used; change {} and restart the services instead",
+                    layout.config_file().display()
+                );
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            sealwright::complain(&error);
+            match error {
+                Error::Busy => sealwright::TRY_AGAIN_LATER.into(),
+                Error::Unusable(_) => sealwright::MISUSE.into(),
+                Error::Stopped { .. } | Error::Output(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}

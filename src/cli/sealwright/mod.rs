@@ -1,0 +1,94 @@
+//! `sealwright`: the front end of setting up and looking after the appliance. It says what is meant;
+//! setting up itself is a floor of its own above.
+
+mod flags;
+mod paper;
+mod pin_words;
+mod question;
+mod request;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::{failure, place};
+use crate::base::Layout;
+use crate::config::TokenRole;
+use flags::Flags;
+
+pub use paper::{Paper, print};
+pub use question::{Question, ask};
+pub use request::{Domain, HostName, NotAName, Request, TokenChoice};
+
+/// Exit status: another process is at it; the same command works later (EX_TEMPFAIL of sysexits.h).
+pub const TRY_AGAIN_LATER: u8 = 75;
+/// Exit status: the command line cannot be followed.
+pub const MISUSE: u8 = 2;
+
+/// What was called for, and of which appliance.
+#[derive(Debug)]
+pub struct Called {
+    /// The appliance.
+    pub layout: Layout,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Set the appliance up.
+    Init(Box<Request>),
+    /// Ask the CA something.
+    Ask(Question),
+    /// Print something about the tools.
+    Print(Paper),
+    /// Work on a token, as the child of a service or of the set-up.
+    TokenWorkshop(TokenRole),
+}
+
+/// The command line as clap knows it, for completions and man pages.
+pub fn command() -> clap::Command {
+    Flags::command()
+}
+
+/// From the command line to what is meant. Help, version and mistakes are printed here; the status
+/// that comes back is the one to end with.
+///
+/// # Errors
+/// The exit status, where there is nothing to do.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Called, ExitCode> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let misuse = |sentence: String| {
+        eprintln!("sealwright: {sentence}");
+        ExitCode::from(MISUSE)
+    };
+    // Before clap, whose messages repeat what was typed.
+    pin_words::refuse(&arguments).map_err(|refused| misuse(refused.to_string()))?;
+    let flags = Flags::try_parse_from(arguments).map_err(|error| {
+        let _closed = error.print();
+        if error.use_stderr() { MISUSE.into() } else { ExitCode::SUCCESS }
+    })?;
+    let layout = layout(flags.root.clone());
+    let command = Command::try_from(flags).map_err(|refused| misuse(refused.to_string()))?;
+    Ok(Called { layout, command })
+}
+
+/// `--root`, otherwise what the environment says.
+///
+/// A relative folder is made absolute: services get it on their command line and leave the present
+/// folder.
+pub(in crate::cli) fn layout(root: Option<PathBuf>) -> Layout {
+    match root {
+        Some(root) => Layout::under(std::path::absolute(&root).unwrap_or(root)),
+        None => place::layout_from_environment(),
+    }
+}
+
+/// Prints an error with its causes for the operator.
+pub fn complain(error: &dyn Error) {
+    eprintln!("sealwright: {}", failure::with_causes(error));
+}

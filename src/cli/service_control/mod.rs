@@ -1,0 +1,112 @@
+//! `service-control`: starts, stops and shows the services, in the words of the original tool.
+
+mod failure;
+mod flags;
+mod operate;
+mod status;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use self::flags::{Command, Flags};
+use super::failure::with_causes;
+use super::sealwright;
+use crate::base::{Layout, Service};
+use crate::config::{self, Config};
+use crate::supervise::Supervisor;
+
+/// The command line as clap knows it, for completions and man pages.
+pub fn command() -> clap::Command {
+    Flags::command()
+}
+
+/// Runs service-control: `arguments` begin with the name of the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let flags = match Flags::try_parse_from(arguments) {
+        Ok(flags) => flags,
+        Err(error) => {
+            let _closed = error.print();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    let layout = sealwright::layout(flags.root.clone());
+    let verbose = flags.verbose;
+    let done = match Command::try_from(flags) {
+        Ok(command) => carry_out(&command, layout, verbose),
+        Err(misuse) => {
+            eprintln!("service-control: {misuse}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match done {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Badly) => ExitCode::FAILURE,
+        // Nobody reads what we print; there is nobody to tell.
+        Err(_closed) => ExitCode::FAILURE,
+    }
+}
+
+/// How it came out; what went wrong has been printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Well,
+    Badly,
+}
+
+fn carry_out(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
+    let out = &mut io::stdout().lock();
+    match command {
+        Command::ListServices => {
+            for service in Service::ALL {
+                writeln!(out, "{service} ({})", service.display_name())?;
+            }
+            return Ok(Done::Well);
+        }
+        Command::ListDependencies(services) => {
+            for service in Service::ALL {
+                if services.iter().any(|asked| depends_on(*asked).contains(&service)) {
+                    writeln!(out, "{service}")?;
+                }
+            }
+            return Ok(Done::Well);
+        }
+        Command::Operate(_) | Command::Status(_) => {}
+    }
+    if let Err(config::Error::Missing(file)) = Config::load(&layout.config_file()) {
+        eprintln!(
+            "service-control: {} does not exist: this appliance is not set up. Run `sealwright init` \
+             first; if it was set up under a folder of its own, name it with --root or SEALWRIGHT_ROOT.",
+            file.display()
+        );
+        return Ok(Done::Badly);
+    }
+    let supervisor = match Supervisor::detect(layout) {
+        Ok(supervisor) => supervisor,
+        Err(error) => {
+            eprintln!("service-control: {}", with_causes(&error));
+            return Ok(Done::Badly);
+        }
+    };
+    if verbose {
+        eprintln!("service-control: the services are {}", supervisor.means());
+    }
+    match command {
+        Command::Status(services) => status::show(&supervisor, services, out),
+        Command::Operate(plan) => operate::carry_out(&supervisor, plan, verbose, out),
+        Command::ListServices | Command::ListDependencies(_) => Ok(Done::Well),
+    }
+}
+
+/// What a service needs to do its work. Starting one does not start these: the original's procedure
+/// for changing a certificate starts them one by one.
+const fn depends_on(service: Service) -> &'static [Service] {
+    match service {
+        Service::Vmafdd => &[],
+        Service::Vmdird => &[Service::Vmafdd],
+        Service::Vmcad => &[Service::Vmafdd, Service::Vmdird],
+        Service::Gateway => &[Service::Vmafdd, Service::Vmdird, Service::Vmcad],
+    }
+}

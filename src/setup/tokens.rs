@@ -1,0 +1,135 @@
+//! The two tokens and the wrapping key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hsm::{Pin, PinSource, TokenUri};
+
+use super::progress::{Progress, WrappingKeyRecord};
+use super::softhsm::{Home, find_module};
+use super::step::Done;
+use super::{Cause, files};
+use crate::base::Layout;
+use crate::cli::sealwright::TokenChoice;
+use crate::config::{TokenRole, TokenSection};
+use crate::workshop::WorkshopProcess;
+
+/// What the wrapping key is called in its token; it is found by its `CKA_ID`.
+const WRAPPING_KEY_LABEL: &str = "sealwright wrapping key";
+
+/// Makes the token of a role, or looks at the one that was chosen. The section that comes back names
+/// it by label and serial number.
+pub(super) fn token(
+    layout: &Layout,
+    role: TokenRole,
+    choice: &TokenChoice,
+    progress: &mut Progress,
+) -> Result<(TokenSection, Done), Cause> {
+    match choice {
+        TokenChoice::NewSoftHsm { module: Some(module) } => {
+            new_token(layout, role, module, progress)
+        }
+        TokenChoice::NewSoftHsm { module: None } => {
+            new_token(layout, role, &find_module()?, progress)
+        }
+        TokenChoice::Existing { module, uri, pin, environment } => {
+            let mut section = TokenSection {
+                module: module.clone(),
+                uri: uri.to_string(),
+                pin: pin.to_string(),
+                environment: environment.clone(),
+                directory: None,
+            };
+            let identity = WorkshopProcess::start(layout, role, &section)?.identity()?;
+            let found = format!("{}, serial {}", identity.label, identity.serial);
+            section.uri = by_label_and_serial(identity);
+            Ok((section, Done::Found(found)))
+        }
+    }
+}
+
+fn new_token(
+    layout: &Layout,
+    role: TokenRole,
+    module: &Path,
+    progress: &mut Progress,
+) -> Result<(TokenSection, Done), Cause> {
+    let folder = layout.token_home(role.name());
+    let home = Home(&folder);
+    let label = format!("sealwright-{role}");
+    let so_pin = layout.pins().join(format!("{role}-so.pin"));
+    let user_pin = layout.pins().join(format!("{role}.pin"));
+    let mut section = TokenSection {
+        module: module.to_owned(),
+        uri: format!("pkcs11:token={label}"),
+        pin: PinSource::File(user_pin.clone()).to_string(),
+        environment: BTreeMap::from([(
+            "SOFTHSM2_CONF".to_owned(),
+            home.configuration().display().to_string(),
+        )]),
+        directory: Some(home.tokens()),
+    };
+    if let Some(uri) = progress.token(role) {
+        section.uri.clone_from(uri);
+        return Ok((section, Done::Found(uri.clone())));
+    }
+    home.wait_for_workshop()?;
+    let aside = home.put_aside()?;
+    home.make()?;
+    for file in [&so_pin, &user_pin] {
+        random_pin(file)?;
+    }
+    let identity = WorkshopProcess::start(layout, role, &section)?.create_token(
+        &label,
+        &PinSource::File(so_pin),
+        &PinSource::File(user_pin),
+    )?;
+    let mut made = format!("made, {}, serial {}", identity.label, identity.serial);
+    if let Some(aside) = aside {
+        made.push_str(&format!("; an unfinished one was put aside: {}", aside.display()));
+    }
+    section.uri = by_label_and_serial(identity);
+    *progress.token(role) = Some(section.uri.clone());
+    progress.save(layout)?;
+    Ok((section, Done::Made(made)))
+}
+
+/// A PIN that nobody knows, in a file that only its owner reads.
+fn random_pin(file: &Path) -> Result<(), Cause> {
+    let pin = Pin::random()?;
+    files::write_once(file, 0o600, &[pin.expose_secret().as_bytes(), b"\n"])?;
+    Ok(())
+}
+
+/// A label alone could be given to another token.
+fn by_label_and_serial(identity: hsm::TokenIdentity) -> String {
+    TokenUri {
+        label: Some(identity.label),
+        serial: Some(identity.serial),
+        manufacturer: None,
+        model: None,
+    }
+    .to_string()
+}
+
+/// Makes the wrapping key in the sealing token. Its `CKA_ID` comes back in hex.
+pub(super) fn wrapping_key(
+    layout: &Layout,
+    sealing: &TokenSection,
+    progress: &mut Progress,
+) -> Result<(String, Done), Cause> {
+    let short = |id: &str| id.chars().take(12).collect::<String>();
+    if let Some(record) = &progress.wrapping_key
+        && record.token == sealing.uri
+    {
+        let found = Done::Found(format!("AES-256, id {}…", short(&record.id)));
+        return Ok((record.id.clone(), found));
+    }
+    let id = WorkshopProcess::start(layout, TokenRole::Sealing, sealing)?
+        .generate_wrapping_key(WRAPPING_KEY_LABEL)?
+        .to_string();
+    progress.wrapping_key = Some(WrappingKeyRecord { token: sealing.uri.clone(), id: id.clone() });
+    progress.save(layout)?;
+    let made = format!("made in the sealing token, AES-256, id {}…", short(&id));
+    Ok((id, Done::Made(made)))
+}
