@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{Appliance, eventually, judge, text};
-use crate::verify::verify;
 
 /// The one folder of a SoftHSM token.
 fn token_folder(appliance: &Appliance, role: &str) -> PathBuf {
