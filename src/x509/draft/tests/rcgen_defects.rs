@@ -238,7 +238,15 @@ fn row_7_dates_are_the_given_ones_in_the_form_of_their_century() {
     let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
     let csr = openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=leaf", "");
     let csr = Csr::from_pem(&csr).unwrap();
+    const YEAR_1975: UnixTime = 157_766_400;
     const YEAR_2050: UnixTime = 2_524_608_000;
+    // rcgen has dates of its own.
+    let stand_in = Recorder::new(KeyAlgorithm::P256);
+    let params = CertificateParams::default();
+    assert_eq!(
+        parsed(&naive(&params, &stand_in, &params)).not_before(),
+        YEAR_1975
+    );
     for (not_after, written) in [
         (YEAR_2050 - 1, &b"\x17\x0d491231235959Z"[..]),
         (YEAR_2050, b"\x18\x0f20500101000000Z"),
@@ -267,4 +275,46 @@ fn row_7_dates_are_the_given_ones_in_the_form_of_their_century() {
         draft_leaf(&reversed, &ca),
         Err(Error::Building(_))
     ));
+}
+
+/// A key that says it signed and did not.
+struct Liar(Recorder);
+
+impl PublicKeyData for Liar {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        self.0.algorithm()
+    }
+}
+
+impl rcgen::SigningKey for Liar {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(vec![0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01])
+    }
+}
+
+#[test]
+fn row_9_a_wrong_signature_is_seen_before_release() {
+    let folder = Folder::new();
+    let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
+    // rcgen gives out what it was given.
+    let liar = Liar(Recorder::new(KeyAlgorithm::P256));
+    assert!(CertificateParams::default().self_signed(&liar).is_ok());
+    // What is released here was verified with the issuer's public key.
+    let csr = openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=leaf", "");
+    let draft = draft_leaf(&template(&Csr::from_pem(&csr).unwrap()), &ca).unwrap();
+    let issuer_key = ca.public_key().unwrap();
+    let released = |signature: &[u8]| {
+        Certificate::from_der(&draft.assemble(signature))
+            .unwrap()
+            .verify_signed_by(&issuer_key)
+    };
+    released(&key.sign(draft.tbs()).unwrap()).unwrap();
+    let other = key.sign(b"something else").unwrap();
+    assert!(matches!(released(&other), Err(Error::Signature(_))));
+    let lie = rcgen::SigningKey::sign(&liar, &[]).unwrap();
+    assert!(matches!(released(&lie), Err(Error::Signature(_))));
 }
