@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 
 use super::alternative_names::AlternativeNames;
 use super::asn1::{self, Element, context, context_constructed};
-use super::error::{Error, Refusal};
+use super::error::Error;
 use super::extension::{self, AuthorityKeyIdentifier, BasicConstraints, Extension, KeyUsage};
 use super::general_name::GeneralName;
 use super::name::Name;
@@ -315,38 +315,10 @@ fn read_validity(validity: &Element<'_>) -> der::Result<(UnixTime, UnixTime)> {
     Ok((not_before, not_after))
 }
 
-/// All certificates of a PEM text, in order; other blocks beside them are passed over. No
-/// certificate at all: [`Error::NoPem`].
-pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Certificate>, Error> {
-    let text = pem::text_of(text, "a certificate file", pem::MAX_CERTIFICATES)?;
-    let found = pem::blocks(text)?;
-    let mut certificates = Vec::new();
-    for block in found
-        .iter()
-        .filter(|block| matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE"))
-    {
-        let certificate = Certificate::from_der(&block.decode()?).map_err(|error| match error {
-            Error::Malformed(cause) => Error::Malformed(Refusal::because(
-                format!(
-                    "certificate number {} of the file is not taken: {cause}",
-                    certificates.len() + 1
-                ),
-                cause,
-            )),
-            other => other,
-        })?;
-        certificates.push(certificate);
-    }
-    if certificates.is_empty() {
-        return Err(pem::absent(&found, "a certificate"));
-    }
-    Ok(certificates)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{Certificate, certificates_from_pem};
+    use super::Certificate;
     use crate::x509::{Error, asn1, judge};
 
     #[test]
@@ -389,38 +361,6 @@ mod tests {
         certificate
             .verify_signed_by(&certificate.public_key().unwrap())
             .unwrap();
-    }
-
-    #[test]
-    fn a_bundle_is_read_in_order() {
-        let one = judge::self_signed("/CN=one");
-        let two = judge::self_signed("/CN=two");
-        let text = format!("comment\n{}{}", one.to_pem().trim_end(), two.to_pem());
-        assert_eq!(certificates_from_pem(text.as_bytes()).unwrap(), [one, two]);
-    }
-
-    #[test]
-    fn another_kind_of_file_is_named() {
-        for (text, wanted) in [
-            (&b""[..], "there is no PEM text"),
-            (
-                b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                "this is a private key, not a certificate",
-            ),
-            (
-                b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n",
-                "this is a PKCS #7 bundle",
-            ),
-        ] {
-            let error = certificates_from_pem(text).unwrap_err();
-            assert!(matches!(&error, Error::NoPem(_)), "{error}");
-            assert!(error.to_string().contains(wanted), "{error}");
-        }
-        let huge = vec![b' '; 1024 * 1024 + 1];
-        assert!(matches!(
-            certificates_from_pem(&huge),
-            Err(Error::Malformed(_))
-        ));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 
 use super::alternative_names::AlternativeNames;
 use super::asn1::{self, Element, context_constructed};
-use super::error::{Error, Refusal};
+use super::error::Error;
 use super::extension::{self, Extension, KeyUsage};
 use super::name::Name;
 use super::public_key::{self, PublicKey};
@@ -115,16 +115,12 @@ impl Csr {
     }
 }
 
-/// What a signature that fails means for a request, with the finding beneath it.
+/// What a signature that fails means for a request.
 fn not_possessed(error: Error) -> Error {
     match error {
-        Error::Signature(finding) => Error::Signature(Refusal::because(
-            format!(
-                "the request does not prove that its sender has the private key: {}",
-                &*finding
-            ),
-            finding,
-        )),
+        Error::Signature(finding) => Error::Signature(finding.reworded(|why| {
+            format!("the request does not prove that its sender has the private key: {why}")
+        })),
         other => other,
     }
 }

@@ -25,6 +25,14 @@ impl Refusal {
             cause: Some(cause.into()),
         }
     }
+
+    /// The same finding in the words of the layer above; the cause stays, and is not said twice.
+    pub(super) fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
+        Self {
+            sentence: reword(&self.sentence),
+            cause: self.cause,
+        }
+    }
 }
 
 impl<T: Into<String>> From<T> for Refusal {
@@ -87,28 +95,44 @@ pub enum Error {
     Building(Refusal),
 }
 
-/// Why a CA chain, or a name below it, is refused; each has its own VMCA code.
+impl Error {
+    /// The finding alone, for a layer above that sorts it anew.
+    pub(super) fn into_refusal(self) -> Refusal {
+        match self {
+            Self::NoPem(refusal)
+            | Self::Malformed(refusal)
+            | Self::Signature(refusal)
+            | Self::KeyNotAccepted(refusal)
+            | Self::Encrypted(refusal)
+            | Self::Field(refusal)
+            | Self::Country(refusal)
+            | Self::Building(refusal) => refusal,
+        }
+    }
+}
+
+/// Why a CA chain, or a name below it, is refused; sorted by the VMCA code that it becomes.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
-    /// The chain does not end in a self-signed certificate.
+    /// The chain does not end in a self-signed certificate (70062).
     #[error(transparent)]
     Incomplete(Refusal),
-    /// It is empty, too long, or some certificate was not issued by the one after it.
+    /// It is empty, too long, or some certificate was not issued by the one after it (70063).
     #[error(transparent)]
     Order(Refusal),
-    /// A certificate in it may not sign certificates.
+    /// A certificate in it may not sign certificates (70011).
     #[error(transparent)]
     NotCa(Refusal),
-    /// A signature in it does not verify.
+    /// A signature in it does not verify (70063).
     #[error(transparent)]
     Signature(Refusal),
-    /// A certificate in it is expired or not yet valid.
+    /// A certificate in it is expired or not yet valid (70002).
     #[error(transparent)]
     Dates(Refusal),
-    /// Path length, name constraints, or a critical extension that is not understood.
+    /// Path length, name constraints, or a critical extension that is not understood (70011).
     #[error(transparent)]
     Constraint(Refusal),
-    /// A key in it is too weak or of a kind that is not accepted.
+    /// A key in it is too weak or of a kind that is not accepted (70015).
     #[error(transparent)]
     Key(Refusal),
 }

@@ -5,6 +5,7 @@
 
 mod alternative_names;
 mod asn1;
+mod bundle;
 mod certificate;
 mod chain;
 mod crl;
@@ -30,7 +31,8 @@ mod text;
 mod time;
 
 pub use alternative_names::AlternativeNames;
-pub use certificate::{Certificate, certificates_from_pem};
+pub use bundle::certificates_from_pem;
+pub use certificate::Certificate;
 pub use chain::Chain;
 pub use crl::Crl;
 pub use csr::{Csr, RequestedExtensions};

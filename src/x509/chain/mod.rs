@@ -4,7 +4,7 @@ mod name_constraints;
 
 use super::alternative_names::AlternativeNames;
 use super::certificate::Certificate;
-use super::error::{ChainError, Error, Refusal};
+use super::error::{ChainError, Error};
 use super::name::Name;
 use super::{extension, oid, time};
 use crate::base::UnixTime;
@@ -289,11 +289,15 @@ fn check_signature(
 ) -> Result<(), ChainError> {
     let certificate = &certificates[position];
     let refused = |error: Error, what: &str| {
-        let sentence = format!("{what} {at}: {error}");
-        match error {
-            Error::Signature(_) => ChainError::Signature(Refusal::because(sentence, error)),
-            other => ChainError::Key(Refusal::because(sentence, other)),
-        }
+        let sort = match error {
+            Error::Signature(_) => ChainError::Signature,
+            _ => ChainError::Key,
+        };
+        sort(
+            error
+                .into_refusal()
+                .reworded(|why| format!("{what} {at}: {why}")),
+        )
     };
     // The last certificate signs itself.
     let issuer = certificates.get(position + 1).unwrap_or(certificate);
@@ -337,10 +341,9 @@ fn constraints_of(
     extension::find(&certificate.parts().extensions, oid::NAME_CONSTRAINTS)
         .map(|extension| {
             NameConstraints::read(&extension.value, extension.critical).map_err(|error| {
-                ChainError::Constraint(Refusal::because(
-                    format!("{at} has name constraints that cannot be followed: {error}"),
-                    error,
-                ))
+                ChainError::Constraint(error.into_refusal().reworded(|why| {
+                    format!("{at} has name constraints that cannot be followed: {why}")
+                }))
             })
         })
         .transpose()

@@ -88,7 +88,7 @@ mod tests {
     use std::error::Error;
 
     #[test]
-    fn the_real_cause_is_kept_beside_the_error_of_rcgen() {
+    fn row_8_the_real_cause_is_kept_beside_the_error_of_rcgen() {
         let recorder = Recorder::new(KeyAlgorithm::P256);
         recorder.sign(b"one").unwrap();
         let outcome = recorder.sign(b"two");

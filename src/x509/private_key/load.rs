@@ -146,7 +146,7 @@ fn inconsistent(cause: aws_lc_rs::error::KeyRejected) -> Error {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use crate::base::{KeyAlgorithm, Secret};
-    use crate::x509::{Error, PrivateKey, judge};
+    use crate::x509::{Error, PrivateKey, judge, pem};
 
     fn load(text: &str) -> Result<PrivateKey, Error> {
         PrivateKey::from_pem(&Secret::new(text.as_bytes().to_vec()))
@@ -316,29 +316,18 @@ mod tests {
 
     #[test]
     fn a_key_whose_halves_do_not_belong_together_is_refused() {
-        use base64_of_test::flip_last_octet;
-        let folder = judge::Folder::new();
-        folder.openssl(&[
-            "genpkey",
-            "-algorithm",
-            "EC",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-out",
-            "k",
-        ]);
-        let text = flip_last_octet(&folder.read("k"));
-        assert!(matches!(load(&text), Err(Error::Malformed(_))));
-    }
-
-    mod base64_of_test {
-        use crate::x509::pem;
-
-        /// The last octet of an EC key in PKCS #8 belongs to its public point.
-        pub(super) fn flip_last_octet(text: &str) -> String {
-            let mut octets = pem::blocks(text).unwrap()[0].decode().unwrap();
-            *octets.last_mut().unwrap() ^= 1;
-            pem::encode("PRIVATE KEY", &octets)
+        // The last octet of an EC key in PKCS #8 belongs to its public point; an octet in the
+        // middle of an RSA key belongs to one of its secret numbers.
+        for (algorithm, from_end) in [(KeyAlgorithm::P256, 1), (KeyAlgorithm::Rsa(2048), 400)] {
+            let key = PrivateKey::generate(algorithm).unwrap();
+            let mut octets = key.to_pkcs8_der().expose_secret().to_vec();
+            let position = octets.len() - from_end;
+            octets[position] ^= 1;
+            let text = pem::encode("PRIVATE KEY", &octets);
+            assert!(
+                matches!(load(&text), Err(Error::Malformed(_))),
+                "{algorithm}"
+            );
         }
     }
 }
