@@ -68,3 +68,26 @@ fn a_missing_socket_is_named() {
     assert!(matches!(error, Error::Unreachable { .. }));
     assert!(error.to_string().contains("gone"), "{error}");
 }
+
+#[test]
+fn no_request_travels_on_a_connection_of_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        // The first connection stays open, but nobody reads from it any more.
+        let open: Vec<_> = (0..2)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(response("200 OK", "null").as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        open.len()
+    });
+    let client = Client::new(&socket, Duration::from_secs(20));
+    client.get::<()>("/v1/x").unwrap();
+    client.get::<()>("/v1/x").unwrap();
+    assert_eq!(server.join().unwrap(), 2);
+}
