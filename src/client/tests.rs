@@ -91,3 +91,21 @@ fn no_request_travels_on_a_connection_of_an_earlier_one() {
     client.get::<()>("/v1/x").unwrap();
     assert_eq!(server.join().unwrap(), 2);
 }
+
+#[test]
+fn a_refusal_arrives_although_the_service_has_not_read_the_whole_request() {
+    let problem = Problem { kind: Kind::Denied, code: 5, detail: "no".to_owned() };
+    let body = serde_json::to_string(&problem).unwrap();
+    let (_folder, client, server) = answering(response("403 Forbidden", &body));
+    // Far more than the socket holds, so that the service is gone while this is being written.
+    let error = client.post::<()>("/v1/x", &"a".repeat(8 * 1024 * 1024)).unwrap_err();
+    assert!(matches!(error, Error::Refused(found) if found == problem));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_service_that_hangs_up_without_an_answer_is_unreachable() {
+    let (_folder, client, _server) = answering(String::new());
+    let error = client.post::<()>("/v1/x", &"a".repeat(8 * 1024 * 1024)).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
