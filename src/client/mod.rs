@@ -36,6 +36,10 @@ impl Client {
             .timeout_global(Some(deadline))
             .max_redirects(0)
             .proxy(None)
+            // A service closes a connection whose request it refused before it had read all of it.
+            // A connection kept from before may therefore break under the next request, and a
+            // request that was perhaps sent must not be sent again. A new one costs nothing here.
+            .max_idle_connections(0)
             .build();
         let connector = UnixConnector::new(socket.to_owned());
         Self {

@@ -68,3 +68,44 @@ fn a_missing_socket_is_named() {
     assert!(matches!(error, Error::Unreachable { .. }));
     assert!(error.to_string().contains("gone"), "{error}");
 }
+
+#[test]
+fn no_request_travels_on_a_connection_of_an_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        // The first connection stays open, but nobody reads from it any more.
+        let open: Vec<_> = (0..2)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(response("200 OK", "null").as_bytes()).unwrap();
+                stream
+            })
+            .collect();
+        open.len()
+    });
+    let client = Client::new(&socket, Duration::from_secs(20));
+    client.get::<()>("/v1/x").unwrap();
+    client.get::<()>("/v1/x").unwrap();
+    assert_eq!(server.join().unwrap(), 2);
+}
+
+#[test]
+fn a_refusal_arrives_although_the_service_has_not_read_the_whole_request() {
+    let problem = Problem { kind: Kind::Denied, code: 5, detail: "no".to_owned() };
+    let body = serde_json::to_string(&problem).unwrap();
+    let (_folder, client, server) = answering(response("403 Forbidden", &body));
+    // Far more than the socket holds, so that the service is gone while this is being written.
+    let error = client.post::<()>("/v1/x", &"a".repeat(8 * 1024 * 1024)).unwrap_err();
+    assert!(matches!(error, Error::Refused(found) if found == problem));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_service_that_hangs_up_without_an_answer_is_unreachable() {
+    let (_folder, client, _server) = answering(String::new());
+    let error = client.post::<()>("/v1/x", &"a".repeat(8 * 1024 * 1024)).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}

@@ -172,7 +172,8 @@ fn predate(minutes: i64) -> Result<u32, Failure> {
 
 /// Two files of one command must not be one file: the second one written would destroy the first.
 fn apart(one: &Path, one_option: &str, other: &Path, other_option: &str) -> Result<(), Failure> {
-    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A file that is not there yet has no canonical path.
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
     if place(one) == place(other) {
         return Err(Failure::new(
             codes::ARGUMENT_ERROR,
