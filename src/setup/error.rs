@@ -15,11 +15,8 @@ pub enum Error {
     /// Ask for something else: this cannot work, and nothing was made.
     #[error("{0}")]
     Unusable(String),
-    /// Correct what the cause says, and run it again.
-    #[error(
-        "setting up stopped at this step: {step}. Correct the cause and run the same `sealwright init` again: \
-         it continues with this step"
-    )]
+    /// Correct what the cause says, and run it again: it continues with this step.
+    #[error("setting up stopped at this step: {step}")]
     Stopped {
         /// Where.
         step: Step,

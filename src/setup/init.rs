@@ -172,16 +172,13 @@ fn folders(layout: &Layout) -> Result<Done, Cause> {
     }
     made |= files::folder(&layout.pins(), 0o700)?;
     made |= files::folder(&layout.run(), 0o755)?;
-    for service in Service::ALL {
-        if let Some(folder) = layout.database(service).parent() {
+    // The gateway has no database.
+    let databases = services::NEEDED.map(|service| layout.database(service));
+    let logs = Service::ALL.map(|service| layout.log_file(service));
+    for file in databases.iter().chain(&logs).chain([&layout.root_cer()]) {
+        if let Some(folder) = file.parent() {
             made |= files::folder(folder, 0o700)?;
         }
-        if let Some(folder) = layout.log_file(service).parent() {
-            made |= files::folder(folder, 0o700)?;
-        }
-    }
-    if let Some(folder) = layout.root_cer().parent() {
-        made |= files::folder(folder, 0o700)?;
     }
     let place = layout.root().unwrap_or(&state).display().to_string();
     Ok(if made { Done::Made(format!("made under {place}")) } else { Done::Found(place) })
@@ -201,19 +198,28 @@ fn farewell(layout: &Layout, config: &Config) -> String {
     let root = layout.root().map_or_else(String::new, |root| {
         format!("  export SEALWRIGHT_ROOT='{}'\n", root.display())
     });
+    let own_pins = [TokenRole::Ca, TokenRole::Sealing]
+        .iter()
+        .any(|role| config.token(*role).directory.is_some());
+    let pins = if own_pins {
+        format!(
+            "\n  {}\n      the PINs of the tokens: back them up apart from the tokens",
+            layout.pins().display()
+        )
+    } else {
+        String::new()
+    };
     format!(
         "\n{name} is set up. How to go on:\n{root}  \
          service-control --start --all      start every service; the gateway listens on {listen}\n  \
          service-control --status           see what runs\n  \
          certool --help                     make keys and certificates\n\n  \
          {root_cer}\n      the CA's certificate: what clients must trust\n  \
-         {template}\n      the template for certificate requests: copy it, then change the copy\n  \
-         {pins}\n      the PINs of the tokens: back them up apart from the tokens",
+         {template}\n      the template for certificate requests: copy it, then change the copy{pins}",
         name = config.node.name,
         listen = config.gateway.listen,
         root_cer = layout.root_cer().display(),
         template = layout.certool_template().display(),
-        pins = layout.pins().display(),
     )
 }
 

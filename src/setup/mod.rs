@@ -62,7 +62,13 @@ fn set_up(layout: &Layout, request: &Request) -> ExitCode {
             match error {
                 Error::Busy => sealwright::TRY_AGAIN_LATER.into(),
                 Error::Unusable(_) => sealwright::MISUSE.into(),
-                Error::Stopped { .. } | Error::Output(_) => ExitCode::FAILURE,
+                Error::Stopped { .. } => {
+                    eprintln!(
+                        "sealwright: correct that and run the same `sealwright init` again; it continues with this step"
+                    );
+                    ExitCode::FAILURE
+                }
+                Error::Output(_) => ExitCode::FAILURE,
             }
         }
     }

@@ -6,8 +6,8 @@ use super::step::Done;
 use crate::base::{Layout, Service};
 use crate::supervise::{Started, Turn};
 
-/// What the later steps speak to. The gateway has nothing to do yet.
-const NEEDED: [Service; 3] = [Service::Vmafdd, Service::Vmdird, Service::Vmcad];
+/// What the later steps speak to: the services that have a database. The gateway has nothing to do yet.
+pub(super) const NEEDED: [Service; 3] = [Service::Vmafdd, Service::Vmdird, Service::Vmcad];
 
 /// Starts what does not run, and writes down what was started before it is: an interrupted set-up
 /// stops it next time.

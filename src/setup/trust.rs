@@ -7,7 +7,7 @@ use super::Cause;
 use super::step::Done;
 use crate::api::ca::{CHAIN, Chain};
 use crate::api::vecs::{Entry, REFRESH, entries};
-use crate::client::{self, Client};
+use crate::client::Client;
 use crate::x509;
 
 const STORE: &str = "TRUSTED_ROOTS";
@@ -31,19 +31,16 @@ pub(super) fn ensure(vmafdd: &Client, vmcad: &Client) -> Result<Done, Cause> {
     let started = Instant::now();
     loop {
         // Refused while the directory is not ready yet: the next look may find it so.
-        let refreshed = match vmafdd.post::<()>(REFRESH, &()) {
-            Err(client::Error::Refused(problem)) => Err(problem.detail),
-            Err(error) => return Err(error.into()),
-            Ok(()) => Ok(()),
-        };
+        let refreshed = vmafdd.post::<()>(REFRESH, &());
         let missing = missing(vmafdd, &wanted)?;
         if missing == 0 {
             return Ok(Done::Made(format!("{} in {STORE}", wanted.len())));
         }
         if started.elapsed() >= DEADLINE {
-            let said = refreshed.err().unwrap_or_else(|| {
-                "vmcad has not published them to vmdird; see the logs of both".to_owned()
-            });
+            let said = refreshed.err().map_or_else(
+                || "vmcad has not published them to vmdird; see the logs of both".to_owned(),
+                |error| error.to_string(),
+            );
             return Err(Cause::Late(format!(
                 "{missing} of the CA's certificates did not reach {STORE} within {} seconds: {said}",
                 DEADLINE.as_secs()

@@ -17,6 +17,8 @@ fn nowhere(_story: &str) -> Place {
         tools: vec![
             ("certool", PathBuf::from(env!("CARGO_BIN_EXE_certool"))),
             ("vecs-cli", PathBuf::from(env!("CARGO_BIN_EXE_vecs-cli"))),
+            ("service-control", PathBuf::from(env!("CARGO_BIN_EXE_service-control"))),
+            ("sealwright", PathBuf::from(env!("CARGO_BIN_EXE_sealwright"))),
         ],
         keep: Box::new(root),
     }
@@ -34,4 +36,14 @@ fn certool() {
 #[test]
 fn vecs_cli() {
     run_folder(&stories("vecs-cli"), nowhere);
+}
+
+#[test]
+fn service_control() {
+    run_folder(&stories("service-control"), nowhere);
+}
+
+#[test]
+fn sealwright() {
+    run_folder(&stories("sealwright"), nowhere);
 }
