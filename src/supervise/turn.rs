@@ -1,7 +1,7 @@
 //! One at a time: the right to start and stop.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use super::launch;
 use super::pid_file::{self, Found};
@@ -53,8 +53,13 @@ impl<'a> Turn<'a> {
             what: format!("the run folder {} cannot be used; are you root?", folder.display()),
             cause,
         };
-        // /run is empty after the machine was started.
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).map_err(failed)?;
+        // /run is empty after the machine was started. Every caller must get through to the sockets,
+        // whatever umask the operator has.
+        if !folder.is_dir() {
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::set_permissions(&folder, Permissions::from_mode(0o755)))
+                .map_err(failed)?;
+        }
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
