@@ -22,31 +22,17 @@ pub struct Error {
 /// # Errors
 /// The kernel refused, or says afterwards that it did not obey.
 pub fn harden() -> Result<(), Error> {
-    let refused = |against| {
-        move |cause| Error {
-            against,
-            cause: Some(cause),
-        }
-    };
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let refused = |against| move |cause| Error { against, cause: Some(cause) };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none).map_err(refused("core dumps"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(refused("inspection by other processes"))?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     if rustix::process::getrlimit(Resource::Core) != none {
-        return Err(Error {
-            against: "core dumps",
-            cause: None,
-        });
+        return Err(Error { against: "core dumps", cause: None });
     }
     match rustix::process::dumpable_behavior() {
         Ok(DumpableBehavior::NotDumpable) => Ok(()),
-        other => Err(Error {
-            against: "inspection by other processes",
-            cause: other.err(),
-        }),
+        other => Err(Error { against: "inspection by other processes", cause: other.err() }),
     }
 }

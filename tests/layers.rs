@@ -26,14 +26,36 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "base", "x509", "store", "hsm", "access", "journal", "ca", "vecs", "directory", "api",
-            "config", "client", "http", "supervise", "workshop", "hardening",
+            "base",
+            "x509",
+            "store",
+            "hsm",
+            "access",
+            "journal",
+            "ca",
+            "vecs",
+            "directory",
+            "api",
+            "config",
+            "client",
+            "http",
+            "supervise",
+            "workshop",
+            "hardening",
         ],
     ),
     (
         "setup",
         &[
-            "base", "x509", "hsm", "api", "config", "client", "supervise", "workshop", "cli",
+            "base",
+            "x509",
+            "hsm",
+            "api",
+            "config",
+            "client",
+            "supervise",
+            "workshop",
+            "cli",
             "hardening",
         ],
     ),
@@ -122,8 +144,10 @@ fn imported(code: &str) -> BTreeSet<String> {
 }
 
 fn first_segment(path: &str) -> Option<String> {
-    let name: String =
-        path.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
+    let name: String = path
+        .chars()
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
+        .collect();
     (!name.is_empty()).then_some(name)
 }
 
@@ -211,7 +235,8 @@ fn sql_stands_beside_the_types_it_fills() {
 
 #[test]
 fn only_the_custody_crate_knows_cryptoki() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let manifest =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     assert!(!manifest.unwrap().contains("cryptoki ="));
     assert_eq!(offenders(&["cryptoki::"], |_| false), [""; 0]);
 }

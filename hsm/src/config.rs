@@ -105,10 +105,7 @@ impl FromStr for TokenUri {
         };
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         if let Some(attribute) = query.split('&').find(|attribute| !attribute.is_empty()) {
-            match attribute
-                .split_once('=')
-                .map_or(attribute, |(name, _)| name)
-            {
+            match attribute.split_once('=').map_or(attribute, |(name, _)| name) {
                 "pin-value" => {
                     return refuse(
                         "holds a PIN (pin-value): remove it, change that PIN, and name a PIN source instead",
@@ -121,9 +118,7 @@ impl FromStr for TokenUri {
                     return refuse("names a module: give the module in its own setting");
                 }
                 other => {
-                    return refuse(&format!(
-                        "holds {other}, which is not known here: remove it"
-                    ));
+                    return refuse(&format!("holds {other}, which is not known here: remove it"));
                 }
             }
         }
@@ -142,11 +137,7 @@ impl FromStr for TokenUri {
 }
 
 /// What stays as it is in a PKCS#11 URI: the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl fmt::Display for TokenUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,11 +150,7 @@ impl fmt::Display for TokenUri {
             ("model", &self.model),
         ] {
             if let Some(value) = value {
-                write!(
-                    f,
-                    "{separator}{name}={}",
-                    utf8_percent_encode(value, ENCODED)
-                )?;
+                write!(f, "{separator}{name}={}", utf8_percent_encode(value, ENCODED))?;
                 separator = ";";
             }
         }

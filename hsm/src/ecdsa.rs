@@ -23,14 +23,8 @@ mod tests {
     fn halves_become_integers() {
         let der = |raw: &[u8]| to_der(raw, 2);
         // Leading zeros go; a leading one bit gains a zero octet, or the number would be negative.
-        assert_eq!(
-            der(&[0, 1, 0x7f, 0xff]),
-            Some(vec![0x30, 7, 2, 1, 1, 2, 2, 0x7f, 0xff])
-        );
-        assert_eq!(
-            der(&[0x80, 0, 0, 0]),
-            Some(vec![0x30, 8, 2, 3, 0, 0x80, 0, 2, 1, 0])
-        );
+        assert_eq!(der(&[0, 1, 0x7f, 0xff]), Some(vec![0x30, 7, 2, 1, 1, 2, 2, 0x7f, 0xff]));
+        assert_eq!(der(&[0x80, 0, 0, 0]), Some(vec![0x30, 8, 2, 3, 0, 0x80, 0, 2, 1, 0]));
     }
 
     #[test]

@@ -40,10 +40,7 @@ impl Fault {
         sentence: impl Into<String>,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            sentence: sentence.into(),
-            source: Some(Box::new(source)),
-        }
+        Self { sentence: sentence.into(), source: Some(Box::new(source)) }
     }
 
     /// What the token answered, if the token was asked.
@@ -54,10 +51,7 @@ impl Fault {
 
 impl From<String> for Fault {
     fn from(sentence: String) -> Self {
-        Self {
-            sentence,
-            source: None,
-        }
+        Self { sentence, source: None }
     }
 }
 
@@ -75,9 +69,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -156,20 +148,12 @@ mod tests {
     fn an_answer_reads_as_function_and_return_value() {
         let error = Error::Locked(Fault::caused_by(
             "the PIN is wrong",
-            Answer::from(cryptoki::error::Error::Pkcs11(
-                RvError::PinIncorrect,
-                Function::Login,
-            )),
+            Answer::from(cryptoki::error::Error::Pkcs11(RvError::PinIncorrect, Function::Login)),
         ));
         assert_eq!(error.to_string(), "the PIN is wrong");
         let source = error.source().map(ToString::to_string);
-        assert_eq!(
-            source.as_deref(),
-            Some("C_Login answered CKR_PIN_INCORRECT")
-        );
-        let Error::Locked(fault) = error else {
-            panic!("the word changed")
-        };
+        assert_eq!(source.as_deref(), Some("C_Login answered CKR_PIN_INCORRECT"));
+        let Error::Locked(fault) = error else { panic!("the word changed") };
         assert!(fault.answer().is_some());
     }
 

@@ -217,11 +217,7 @@ impl Module {
 
     fn stop(&self, state: &mut Option<Running>) {
         let Some(running) = state.take() else { return };
-        let Running {
-            context,
-            connections,
-            ..
-        } = running;
+        let Running { context, connections, .. } = running;
         // Sessions first: a session that is closed after C_Finalize could close somebody else's.
         drop(connections);
         if let Err(error) = context.finalize() {

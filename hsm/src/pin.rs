@@ -115,10 +115,7 @@ impl PinSource {
 }
 
 fn read_file(path: &Path, source: &PinSource) -> Result<Pin, Error> {
-    let file = OpenOptions::new()
-        .read(true)
-        .open(path)
-        .map_err(|e| source.unread(e))?;
+    let file = OpenOptions::new().read(true).open(path).map_err(|e| source.unread(e))?;
     // The open file is asked, not the path, so that nobody can swap it in between.
     let metadata = file.metadata().map_err(|e| source.unread(e))?;
     if !metadata.is_file() {
@@ -148,10 +145,7 @@ fn prompt(source: &PinSource) -> Result<Pin, Error> {
         return usable(Zeroizing::new(text), source);
     }
     // A descriptor of our own: the standard library's buffer for standard input is never wiped.
-    let own = stdin
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(|e| source.unread(e))?;
+    let own = stdin.as_fd().try_clone_to_owned().map_err(|e| source.unread(e))?;
     read_text(File::from(own), source, Extent::Line)
 }
 
@@ -276,14 +270,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_without_being_repeated() {
-        for text in [
-            "1234hunter2",
-            "file:",
-            "fd:x",
-            "fd:-1",
-            "credential:../x",
-            "pin:1234hunter2",
-        ] {
+        for text in ["1234hunter2", "file:", "fd:x", "fd:-1", "credential:../x", "pin:1234hunter2"]
+        {
             let Err(Error::Refused(fault)) = text.parse::<PinSource>() else {
                 panic!("{text} was accepted")
             };
@@ -343,9 +331,7 @@ mod tests {
     #[test]
     fn a_descriptor_is_read_to_its_end() {
         let (_folder, source) = pin_file(b"secret\n", 0o600);
-        let PinSource::File(path) = source else {
-            unreachable!()
-        };
+        let PinSource::File(path) = source else { unreachable!() };
         let file = File::open(path).unwrap();
         let source = PinSource::Descriptor(file.as_raw_fd());
         assert_eq!(source.read().unwrap().expose_secret(), "secret");

@@ -69,10 +69,7 @@ fn initialise(
     so_pin: &Pin,
     user_pin: &Pin,
 ) -> Result<TokenIdentity, Failure> {
-    let uri = TokenUri {
-        label: Some(label.to_owned()),
-        ..TokenUri::default()
-    };
+    let uri = TokenUri { label: Some(label.to_owned()), ..TokenUri::default() };
     let so_pin = AuthPin::from(so_pin.expose_secret());
     {
         let running = running(state)?;
@@ -179,19 +176,16 @@ impl Workshop {
                 ],
             ),
             Algorithm::Rsa(bits) => return Err(unusual_size(bits)),
-            Algorithm::P256 | Algorithm::P384 => (
-                Mechanism::EccKeyPairGen,
-                vec![Attribute::EcParams(curve_parameters(algorithm))],
-            ),
+            Algorithm::P256 | Algorithm::P384 => {
+                (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(curve_parameters(algorithm))])
+            }
         };
         let id = self.fresh_id()?;
         let mut public = public_template(algorithm, id, label);
         public.extend(parameters);
         let private = Role::Issuer(algorithm).template(id, label);
         self.make(id, |serving| {
-            let (_, key) = serving
-                .session
-                .generate_key_pair(&mechanism, &public, &private)?;
+            let (_, key) = serving.session.generate_key_pair(&mechanism, &public, &private)?;
             self.prove_signing_key(serving, key, id, algorithm, Origin::Generated)
         })
     }
@@ -202,9 +196,7 @@ impl Workshop {
         let mut template = Role::Wrapping.template(id, label);
         template.push(Attribute::ValueLen(32_u64.into()));
         self.make(id, |serving| {
-            let key = serving
-                .session
-                .generate_key(&Mechanism::AesKeyGen, &template)?;
+            let key = serving.session.generate_key(&Mechanism::AesKeyGen, &template)?;
             let found = Role::Wrapping.judge(serving.session, key, id)?;
             born_as(found, Origin::Generated, id)?;
             proof::sealing(serving, key, id)?;
@@ -221,9 +213,7 @@ impl Workshop {
         let id = self.fresh_id()?;
         let mut public = public_template(algorithm, id, label);
         public.extend(imported.public);
-        let private = imported
-            .private
-            .joined_to(Role::Issuer(algorithm).template(id, label));
+        let private = imported.private.joined_to(Role::Issuer(algorithm).template(id, label));
         let reference = self.make(id, |serving| {
             let key = serving.session.create_object(private.attributes())?;
             serving.session.create_object(&public)?;
@@ -319,10 +309,7 @@ fn born_as(found: Origin, wanted: Origin, id: KeyId) -> Result<(), Failure> {
     if found == wanted {
         return Ok(());
     }
-    Err(distrust(
-        id,
-        "the token does not tell generated keys from imported ones (CKA_LOCAL)",
-    ))
+    Err(distrust(id, "the token does not tell generated keys from imported ones (CKA_LOCAL)"))
 }
 
 fn unusual_size(bits: u16) -> Error {
@@ -333,10 +320,7 @@ fn unusual_size(bits: u16) -> Error {
 
 /// `CKA_EC_PARAMS`: DER of the curve's name.
 fn curve_parameters(algorithm: Algorithm) -> Vec<u8> {
-    algorithm
-        .curve()
-        .and_then(|curve| curve.to_der().ok())
-        .unwrap_or_default()
+    algorithm.curve().and_then(|curve| curve.to_der().ok()).unwrap_or_default()
 }
 
 fn public_template(algorithm: Algorithm, id: KeyId, label: &str) -> Vec<Attribute> {

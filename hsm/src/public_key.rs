@@ -98,10 +98,7 @@ fn algorithm_of(spki: &[u8]) -> der::Result<Option<Algorithm>> {
     let mut reader = SliceReader::new(spki)?;
     let algorithm = reader.sequence(|spki| {
         let (oid, parameters) = spki.sequence(|identifier| {
-            der::Result::Ok((
-                ObjectIdentifier::decode(identifier)?,
-                AnyRef::decode(identifier)?,
-            ))
+            der::Result::Ok((ObjectIdentifier::decode(identifier)?, AnyRef::decode(identifier)?))
         })?;
         let bits = BitStringRef::decode(spki)?;
         let Some(key) = bits.as_bytes() else {
@@ -135,16 +132,11 @@ fn rsa_bits(key: &[u8]) -> der::Result<Option<Algorithm>> {
         let modulus = UintRef::decode(key)?;
         UintRef::decode(key)?;
         let octets = modulus.as_bytes();
-        let unused = octets
-            .first()
-            .map_or(0, |first| first.leading_zeros() as usize);
+        let unused = octets.first().map_or(0, |first| first.leading_zeros() as usize);
         der::Result::Ok(octets.len() * 8 - unused)
     })?;
     reader.finish()?;
-    Ok(u16::try_from(bits)
-        .ok()
-        .filter(|bits| (2048..=8192).contains(bits))
-        .map(Algorithm::Rsa))
+    Ok(u16::try_from(bits).ok().filter(|bits| (2048..=8192).contains(bits)).map(Algorithm::Rsa))
 }
 
 /// Rebuilds the SubjectPublicKeyInfo from a public key object. `None` if the object does not describe a key that we
@@ -162,19 +154,17 @@ pub(crate) fn spki_from_token(
     };
     let built = match read(session, public, AttributeType::KeyType)? {
         Some(Attribute::KeyType(KeyType::RSA)) => {
-            let (Some(modulus), Some(exponent)) = (
-                octets(AttributeType::Modulus)?,
-                octets(AttributeType::PublicExponent)?,
-            ) else {
+            let (Some(modulus), Some(exponent)) =
+                (octets(AttributeType::Modulus)?, octets(AttributeType::PublicExponent)?)
+            else {
                 return Ok(None);
             };
             rsa_spki(&modulus, &exponent)
         }
         Some(Attribute::KeyType(KeyType::EC)) => {
-            let (Some(parameters), Some(point)) = (
-                octets(AttributeType::EcParams)?,
-                octets(AttributeType::EcPoint)?,
-            ) else {
+            let (Some(parameters), Some(point)) =
+                (octets(AttributeType::EcParams)?, octets(AttributeType::EcPoint)?)
+            else {
                 return Ok(None);
             };
             ec_spki(&parameters, &point)
@@ -186,10 +176,7 @@ pub(crate) fn spki_from_token(
 
 /// RSAPublicKey inside SubjectPublicKeyInfo. Both numbers are big-endian, leading zeros do not matter.
 pub(crate) fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> der::Result<Vec<u8>> {
-    let key = sequence(&[
-        UintRef::new(modulus)?.to_der()?,
-        UintRef::new(exponent)?.to_der()?,
-    ])?;
+    let key = sequence(&[UintRef::new(modulus)?.to_der()?, UintRef::new(exponent)?.to_der()?])?;
     subject_public_key_info(RSA_ENCRYPTION, &Null.to_der()?, &key)
 }
 
@@ -262,13 +249,7 @@ mod tests {
         let mut off_curve = good.clone();
         *off_curve.last_mut().unwrap() ^= 1;
         let short_rsa = rsa_spki(&[0xff; 128], &[1, 0, 1]).unwrap();
-        for octets in [
-            &b""[..],
-            &good[..good.len() - 1],
-            &longer,
-            &off_curve,
-            &short_rsa,
-        ] {
+        for octets in [&b""[..], &good[..good.len() - 1], &longer, &off_curve, &short_rsa] {
             assert!(PublicKey::from_spki(octets).is_err());
         }
     }

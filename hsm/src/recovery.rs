@@ -142,11 +142,7 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(operation: Operation) -> Self {
         let repeatable = operation != Operation::Provision;
-        Self {
-            find_again: repeatable,
-            reconnect: repeatable,
-            reinitialise: repeatable,
-        }
+        Self { find_again: repeatable, reconnect: repeatable, reinitialise: repeatable }
     }
 
     /// The remedy to apply before the next attempt; `None` when there is none left, or none helps.
@@ -171,115 +167,31 @@ mod tests {
         use Decision::*;
         use Operation as Op;
         for (operation, function, value, decision) in [
-            (
-                Op::Sign,
-                Function::SignInit,
-                RvError::ObjectHandleInvalid,
-                FindAgain,
-            ),
-            (
-                Op::Sign,
-                Function::SignInit,
-                RvError::KeyHandleInvalid,
-                FindAgain,
-            ),
-            (
-                Op::Sign,
-                Function::Sign,
-                RvError::SessionHandleInvalid,
-                Reconnect,
-            ),
+            (Op::Sign, Function::SignInit, RvError::ObjectHandleInvalid, FindAgain),
+            (Op::Sign, Function::SignInit, RvError::KeyHandleInvalid, FindAgain),
+            (Op::Sign, Function::Sign, RvError::SessionHandleInvalid, Reconnect),
             (Op::Sign, Function::Sign, RvError::SessionClosed, Reconnect),
-            (
-                Op::Sign,
-                Function::SignInit,
-                RvError::UserNotLoggedIn,
-                Reconnect,
-            ),
+            (Op::Sign, Function::SignInit, RvError::UserNotLoggedIn, Reconnect),
             (Op::Sign, Function::Sign, RvError::GeneralError, Reconnect),
             (Op::Sign, Function::Sign, RvError::DeviceError, Reinitialise),
-            (
-                Op::Sign,
-                Function::Sign,
-                RvError::FunctionFailed,
-                Reinitialise,
-            ),
-            (
-                Op::Connect,
-                Function::OpenSession,
-                RvError::TokenNotPresent,
-                Reinitialise,
-            ),
-            (
-                Op::Connect,
-                Function::GetSlotList,
-                RvError::CryptokiNotInitialized,
-                Reinitialise,
-            ),
+            (Op::Sign, Function::Sign, RvError::FunctionFailed, Reinitialise),
+            (Op::Connect, Function::OpenSession, RvError::TokenNotPresent, Reinitialise),
+            (Op::Connect, Function::GetSlotList, RvError::CryptokiNotInitialized, Reinitialise),
             (Op::Connect, Function::Login, RvError::PinIncorrect, Stop),
             (Op::Connect, Function::Login, RvError::PinLocked, Stop),
             (Op::Connect, Function::Login, RvError::PinExpired, Stop),
-            (
-                Op::Open,
-                Function::Decrypt,
-                RvError::GeneralError,
-                Unreadable,
-            ),
-            (
-                Op::Open,
-                Function::Decrypt,
-                RvError::EncryptedDataInvalid,
-                Unreadable,
-            ),
-            (
-                Op::Open,
-                Function::Decrypt,
-                RvError::UnknownErrorCode(0x35),
-                Unreadable,
-            ),
-            (
-                Op::Open,
-                Function::DecryptInit,
-                RvError::GeneralError,
-                Reconnect,
-            ),
-            (
-                Op::Seal,
-                Function::Encrypt,
-                RvError::GeneralError,
-                Reconnect,
-            ),
-            (
-                Op::Sign,
-                Function::SignInit,
-                RvError::MechanismInvalid,
-                Unsupported,
-            ),
-            (
-                Op::Seal,
-                Function::EncryptInit,
-                RvError::KeyFunctionNotPermitted,
-                Unsupported,
-            ),
-            (
-                Op::Provision,
-                Function::GenerateKeyPair,
-                RvError::TemplateInconsistent,
-                Unsupported,
-            ),
-            (
-                Op::Sign,
-                Function::Sign,
-                RvError::VendorDefined(0x8000_0001),
-                GiveUp,
-            ),
+            (Op::Open, Function::Decrypt, RvError::GeneralError, Unreadable),
+            (Op::Open, Function::Decrypt, RvError::EncryptedDataInvalid, Unreadable),
+            (Op::Open, Function::Decrypt, RvError::UnknownErrorCode(0x35), Unreadable),
+            (Op::Open, Function::DecryptInit, RvError::GeneralError, Reconnect),
+            (Op::Seal, Function::Encrypt, RvError::GeneralError, Reconnect),
+            (Op::Sign, Function::SignInit, RvError::MechanismInvalid, Unsupported),
+            (Op::Seal, Function::EncryptInit, RvError::KeyFunctionNotPermitted, Unsupported),
+            (Op::Provision, Function::GenerateKeyPair, RvError::TemplateInconsistent, Unsupported),
+            (Op::Sign, Function::Sign, RvError::VendorDefined(0x8000_0001), GiveUp),
         ] {
             let answer = Answer::from(Pkcs11Error::Pkcs11(value, function));
-            assert_eq!(
-                decide(operation, &answer),
-                decision,
-                "{operation:?}: {answer}"
-            );
+            assert_eq!(decide(operation, &answer), decision, "{operation:?}: {answer}");
         }
     }
 
@@ -287,10 +199,7 @@ mod tests {
     fn each_remedy_is_used_once_and_grows_stronger() {
         let mut budget = Budget::new(Operation::Sign);
         assert_eq!(budget.spend(Decision::FindAgain), Some(Decision::FindAgain));
-        assert_eq!(
-            budget.spend(Decision::FindAgain),
-            Some(Decision::Reinitialise)
-        );
+        assert_eq!(budget.spend(Decision::FindAgain), Some(Decision::Reinitialise));
         assert_eq!(budget.spend(Decision::FindAgain), None);
         assert_eq!(budget.spend(Decision::Reconnect), Some(Decision::Reconnect));
         assert_eq!(budget.spend(Decision::Reconnect), None);
@@ -299,11 +208,7 @@ mod tests {
     #[test]
     fn a_wrong_pin_and_a_creation_are_never_repeated() {
         assert_eq!(Budget::new(Operation::Connect).spend(Decision::Stop), None);
-        for decision in [
-            Decision::FindAgain,
-            Decision::Reconnect,
-            Decision::Reinitialise,
-        ] {
+        for decision in [Decision::FindAgain, Decision::Reconnect, Decision::Reinitialise] {
             assert_eq!(Budget::new(Operation::Provision).spend(decision), None);
         }
     }

@@ -109,18 +109,9 @@ impl Role {
     /// Everything that must hold for a key of this role, in the order it is asked.
     fn demands(self) -> Vec<Demand> {
         use Attribute as A;
-        let essential = |attribute| Demand {
-            attribute,
-            weight: Weight::Essential,
-        };
-        let known = |attribute| Demand {
-            attribute,
-            weight: Weight::IfKnown,
-        };
-        let born = |attribute| Demand {
-            attribute,
-            weight: Weight::IfGenerated,
-        };
+        let essential = |attribute| Demand { attribute, weight: Weight::Essential };
+        let known = |attribute| Demand { attribute, weight: Weight::IfKnown };
+        let born = |attribute| Demand { attribute, weight: Weight::IfGenerated };
         let mut demands = vec![
             essential(A::KeyType(self.key_type())),
             essential(A::Token(true)),

@@ -35,11 +35,7 @@ impl<'a> Sealed<'a> {
         let rest = octets.strip_prefix(&MAGIC)?;
         let (key, rest) = rest.split_first_chunk()?;
         let (iv, ciphertext) = rest.split_first_chunk()?;
-        (ciphertext.len() >= TAG).then_some(Self {
-            key: KeyId(*key),
-            iv: *iv,
-            ciphertext,
-        })
+        (ciphertext.len() >= TAG).then_some(Self { key: KeyId(*key), iv: *iv, ciphertext })
     }
 
     pub(crate) fn to_octets(&self) -> Vec<u8> {
@@ -59,11 +55,7 @@ mod tests {
 
     #[test]
     fn sealed_data_survives_its_octets() {
-        let sealed = Sealed {
-            key: KeyId([7; 32]),
-            iv: [9; IV],
-            ciphertext: &[3; TAG + 5],
-        };
+        let sealed = Sealed { key: KeyId([7; 32]), iv: [9; IV], ciphertext: &[3; TAG + 5] };
         let octets = sealed.to_octets();
         assert_eq!(octets.len(), 48 + 5 + TAG);
         assert_eq!(&octets[..4], b"SW\x01\x01");
@@ -72,12 +64,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_not_sealed_data() {
-        let octets = Sealed {
-            key: KeyId([7; 32]),
-            iv: [9; IV],
-            ciphertext: &[3; TAG],
-        }
-        .to_octets();
+        let octets = Sealed { key: KeyId([7; 32]), iv: [9; IV], ciphertext: &[3; TAG] }.to_octets();
         for length in 0..octets.len() {
             assert_eq!(Sealed::parse(&octets[..length]), None);
         }

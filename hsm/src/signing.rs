@@ -52,12 +52,7 @@ struct Bound {
 impl SigningKey {
     pub(crate) fn new(token: Arc<Token>, reference: KeyReference) -> Self {
         let public = PublicKey::from_spki(&reference.public_key).ok();
-        Self(Arc::new(Inner {
-            token,
-            reference,
-            public,
-            bound: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { token, reference, public, bound: Mutex::default() }))
     }
 
     /// Finds the key (by id, class and public key), judges its attributes, and proves it by signing and verifying a
@@ -67,17 +62,13 @@ impl SigningKey {
         self.0.token.random(&mut challenge)?;
         // Looked up anew, so that a key that was destroyed meanwhile is missed here and not at the next certificate.
         *lock(&self.0.bound) = None;
-        self.sign(&[&b"hsm key check "[..], &challenge].concat())
-            .map(drop)
+        self.sign(&[&b"hsm key check "[..], &challenge].concat()).map(drop)
     }
 
     /// The key's algorithm, from its reference. `Rsa(0)` if the reference holds no public key that we support; such
     /// a key checks and signs as Refused.
     pub fn algorithm(&self) -> Algorithm {
-        self.0
-            .public
-            .as_ref()
-            .map_or(Algorithm::Rsa(0), PublicKey::algorithm)
+        self.0.public.as_ref().map_or(Algorithm::Rsa(0), PublicKey::algorithm)
     }
 
     /// What the key was asked for by.
@@ -88,9 +79,7 @@ impl SigningKey {
     /// Whether the key was generated in the token or imported, as the token itself says. Finds the key if need be.
     pub fn origin(&self) -> Result<Origin, Error> {
         let public = self.public()?;
-        self.0.token.operate(Operation::Sign, |serving| {
-            Ok(self.bind(serving, public)?.origin)
-        })
+        self.0.token.operate(Operation::Sign, |serving| Ok(self.bind(serving, public)?.origin))
     }
 
     /// Signs exactly these octets with the hash that belongs to the key (SHA-256; SHA-384 for P-384) and verifies
@@ -149,11 +138,7 @@ impl SigningKey {
             None => return Err(Failure::Missing(no_such_key(*id))),
         }
         let origin = role.judge(serving.session, handle, *id)?;
-        let bound = Bound {
-            epoch,
-            handle,
-            origin,
-        };
+        let bound = Bound { epoch, handle, origin };
         *lock(&self.0.bound) = Some(bound);
         Ok(bound)
     }
@@ -221,19 +206,14 @@ fn token_input(algorithm: Algorithm, message: &[u8]) -> (Mechanism<'static>, Vec
     match algorithm {
         Algorithm::Rsa(_) => {
             let hash = digest::digest(&digest::SHA256, message);
-            (
-                Mechanism::RsaPkcs,
-                [&SHA256_DIGEST_INFO[..], hash.as_ref()].concat(),
-            )
+            (Mechanism::RsaPkcs, [&SHA256_DIGEST_INFO[..], hash.as_ref()].concat())
         }
-        Algorithm::P256 => (
-            Mechanism::Ecdsa,
-            digest::digest(&digest::SHA256, message).as_ref().to_vec(),
-        ),
-        Algorithm::P384 => (
-            Mechanism::Ecdsa,
-            digest::digest(&digest::SHA384, message).as_ref().to_vec(),
-        ),
+        Algorithm::P256 => {
+            (Mechanism::Ecdsa, digest::digest(&digest::SHA256, message).as_ref().to_vec())
+        }
+        Algorithm::P384 => {
+            (Mechanism::Ecdsa, digest::digest(&digest::SHA384, message).as_ref().to_vec())
+        }
     }
 }
 
@@ -243,11 +223,9 @@ mod tests {
 
     #[test]
     fn the_input_has_the_length_that_the_key_takes() {
-        for (algorithm, octets) in [
-            (Algorithm::Rsa(2048), 19 + 32),
-            (Algorithm::P256, 32),
-            (Algorithm::P384, 48),
-        ] {
+        for (algorithm, octets) in
+            [(Algorithm::Rsa(2048), 19 + 32), (Algorithm::P256, 32), (Algorithm::P384, 48)]
+        {
             assert_eq!(token_input(algorithm, b"message").1.len(), octets);
         }
     }

@@ -83,9 +83,7 @@ impl Token {
 
     /// Fills `octets` from the token's random number generator (`C_GenerateRandom`).
     pub fn random(&self, octets: &mut [u8]) -> Result<(), Error> {
-        self.operate(Operation::Connect, |serving| {
-            random_into(serving.session, octets)
-        })
+        self.operate(Operation::Connect, |serving| random_into(serving.session, octets))
     }
 
     /// Waits for running operations, finalises and initialises the module again, logs in: keys made by another
@@ -149,11 +147,7 @@ impl Token {
             let (generation, outcome) = module.with_running(|running| {
                 let connection = self.connection(module, running)?;
                 let session = connection.check_out()?;
-                let outcome = act(&Serving {
-                    running,
-                    connection: &connection,
-                    session: &session,
-                });
+                let outcome = act(&Serving { running, connection: &connection, session: &session });
                 if outcome.is_ok() {
                     connection.put_back(session);
                 }
@@ -195,8 +189,7 @@ impl Token {
     }
 
     fn module(&self) -> &Module {
-        self.module
-            .get_or_init(|| ModuleUse::acquire(&self.config.module))
+        self.module.get_or_init(|| ModuleUse::acquire(&self.config.module))
     }
 
     /// The connection that is there, or a new one. One guard for all, so that a token is logged in once.

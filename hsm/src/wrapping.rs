@@ -34,11 +34,7 @@ struct Inner {
 
 impl WrappingKey {
     pub(crate) fn new(token: Arc<Token>, id: KeyId) -> Self {
-        Self(Arc::new(Inner {
-            token,
-            id,
-            bound: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { token, id, bound: Mutex::default() }))
     }
 
     /// Finds the key by id and class, judges its attributes, and proves it by sealing and opening a fresh challenge.
@@ -72,13 +68,7 @@ impl WrappingKey {
         }
         let sealed = self.0.token.operate(Operation::Seal, |serving| {
             let key = self.bind(serving)?;
-            self.forgetting(seal_in_token(
-                serving.session,
-                key,
-                self.0.id,
-                context,
-                secret,
-            ))
+            self.forgetting(seal_in_token(serving.session, key, self.0.id, context, secret))
         })?;
         sealed.ok_or_else(|| {
             Error::Unsupported(
@@ -147,11 +137,7 @@ pub(crate) fn seal_in_token(
     if ciphertext.len() != secret.len() + TAG || iv == [0; IV] {
         return Ok(None);
     }
-    let sealed = Sealed {
-        key: id,
-        iv,
-        ciphertext: &ciphertext,
-    };
+    let sealed = Sealed { key: id, iv, ciphertext: &ciphertext };
     Ok(Some(sealed.to_octets()))
 }
 

@@ -32,10 +32,7 @@ impl Caller {
 
     /// The identity for the journal.
     pub fn actor(&self) -> Actor {
-        Actor::User {
-            uid: self.uid,
-            name: self.name.clone(),
-        }
+        Actor::User { uid: self.uid, name: self.name.clone() }
     }
 
     /// Asks for a permit for an act.
@@ -48,15 +45,9 @@ impl Caller {
             Role::Requester => self.administrator || self.requester,
         };
         if allowed {
-            Ok(Permit {
-                actor: self.actor(),
-                act: PhantomData,
-            })
+            Ok(Permit { actor: self.actor(), act: PhantomData })
         } else {
-            Err(Denied {
-                user: self.name.clone(),
-                act: A::NAME,
-            })
+            Err(Denied { user: self.name.clone(), act: A::NAME })
         }
     }
 }
@@ -71,10 +62,7 @@ pub struct Roles {
 impl Roles {
     /// `administrators` and `requesters` are user ids. Root always administers.
     pub fn new(administrators: Vec<u32>, requesters: Vec<u32>) -> Self {
-        Self {
-            administrators,
-            requesters,
-        }
+        Self { administrators, requesters }
     }
 
     /// Who the holder of these credentials is to us.
@@ -147,10 +135,7 @@ pub struct Permit<A> {
 impl<A: Act> Permit<A> {
     /// A permit for one of the service's own background jobs; the loud name is for the reviewer.
     pub const fn for_own_job(name: &'static str) -> Self {
-        Self {
-            actor: Actor::Job(name),
-            act: PhantomData,
-        }
+        Self { actor: Actor::Job(name), act: PhantomData }
     }
 
     /// Who acts.
@@ -186,12 +171,8 @@ mod tests {
     #[test]
     fn root_operators_and_requesters_get_what_their_role_allows() {
         let roles = Roles::new(vec![1000], vec![2000]);
-        let cases = [
-            (0, true, true),
-            (1000, true, true),
-            (2000, true, false),
-            (3000, false, false),
-        ];
+        let cases =
+            [(0, true, true), (1000, true, true), (2000, true, false), (3000, false, false)];
         for (uid, may_issue, may_manage) in cases {
             let caller = roles.caller(uid, None);
             assert_eq!(caller.permit::<Issue>().is_ok(), may_issue, "uid {uid}");
@@ -201,13 +182,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_user_and_the_way_out() {
-        let denied = Roles::default()
-            .caller(3000, Some("eve".to_owned()))
-            .permit::<ManageCa>();
+        let denied = Roles::default().caller(3000, Some("eve".to_owned())).permit::<ManageCa>();
         let text = denied.unwrap_err().to_string();
-        assert!(
-            text.contains("eve") && text.contains("sealwright.toml"),
-            "{text}"
-        );
+        assert!(text.contains("eve") && text.contains("sealwright.toml"), "{text}");
     }
 }

@@ -24,8 +24,8 @@ pub struct TrustedRoot {
 
 /// Publish a CA certificate, or the revocation list of one already published.
 ///
-/// A certificate whose identifier is already there is kept as it is (the original's rule); the
-/// revocation list is replaced.
+/// A certificate that is already there is kept as it is; one that shares its identifier is kept
+/// beside it. The revocation list is replaced by a later one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {

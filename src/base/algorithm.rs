@@ -16,13 +16,8 @@ pub enum KeyAlgorithm {
 
 impl KeyAlgorithm {
     /// The choices offered where a key is made.
-    pub const OFFERED: [Self; 5] = [
-        Self::Rsa(2048),
-        Self::Rsa(3072),
-        Self::Rsa(4096),
-        Self::P256,
-        Self::P384,
-    ];
+    pub const OFFERED: [Self; 5] =
+        [Self::Rsa(2048), Self::Rsa(3072), Self::Rsa(4096), Self::P256, Self::P384];
 }
 
 impl fmt::Display for KeyAlgorithm {
@@ -71,10 +66,7 @@ mod tests {
     #[test]
     fn every_offered_algorithm_reads_back_from_its_own_name() {
         for offered in KeyAlgorithm::OFFERED {
-            assert_eq!(
-                offered.to_string().parse::<KeyAlgorithm>().unwrap(),
-                offered
-            );
+            assert_eq!(offered.to_string().parse::<KeyAlgorithm>().unwrap(), offered);
         }
         assert!("rsa-1024".parse::<KeyAlgorithm>().is_err());
     }

@@ -16,9 +16,7 @@ pub struct Layout {
 impl Layout {
     /// Everything below one folder.
     pub fn under(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: Some(root.into()),
-        }
+        Self { root: Some(root.into()) }
     }
 
     /// `/etc/sealwright`, `/var/lib/sealwright`, `/run/sealwright`, `/var/log/sealwright`.
@@ -65,9 +63,7 @@ impl Layout {
 
     /// A service's own database.
     pub fn database(&self, service: Service) -> PathBuf {
-        self.state()
-            .join(service.name())
-            .join(format!("{service}.db"))
+        self.state().join(service.name()).join(format!("{service}.db"))
     }
 
     /// The CA chain for scripts that read it as a file: VMCA first, then its chain.
@@ -92,8 +88,7 @@ impl Layout {
 
     /// Log files of services that no systemd runs.
     pub fn log_file(&self, service: Service) -> PathBuf {
-        self.place("log", "/var/log/sealwright")
-            .join(format!("{service}.log"))
+        self.place("log", "/var/log/sealwright").join(format!("{service}.log"))
     }
 
     /// Held exclusively while the appliance is set up.

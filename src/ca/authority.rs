@@ -87,10 +87,7 @@ impl Authority {
             changing: Mutex::new(()),
             unfinished: AtomicUsize::new(unfinished.len()),
         };
-        let active = authority
-            .rows()?
-            .into_iter()
-            .find(|row| row.state == AuthorityState::Active);
+        let active = authority.rows()?.into_iter().find(|row| row.state == AuthorityState::Active);
         if let Some(row) = active {
             let ca = Arc::new(authority.ca(row)?);
             authority.replace_active(ca);
@@ -114,13 +111,9 @@ impl Authority {
                 let mut crl = records::latest_crl(tx, row.id)?;
                 for certificate in row.chain {
                     // Only the first certificate of a chain is ours.
-                    let (crl, number) = crl
-                        .take()
-                        .map_or((None, 0), |row| (Some(row.crl), row.number));
-                    match found
-                        .iter_mut()
-                        .find(|(known, _)| known.certificate == certificate)
-                    {
+                    let (crl, number) =
+                        crl.take().map_or((None, 0), |row| (Some(row.crl), row.number));
+                    match found.iter_mut().find(|(known, _)| known.certificate == certificate) {
                         Some(known) if known.1 < number => {
                             *known = (Publication { certificate, crl }, number)
                         }
@@ -129,20 +122,13 @@ impl Authority {
                     }
                 }
             }
-            Ok(found
-                .into_iter()
-                .map(|(publication, _)| publication)
-                .collect())
+            Ok(found.into_iter().map(|(publication, _)| publication).collect())
         })
     }
 
     /// The CA that issues now.
     pub(super) fn active(&self) -> Result<Arc<Ca>, Error> {
-        self.active
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(Error::NoAuthority)
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::NoAuthority)
     }
 
     /// Turns the CA that issues over to another. Only under [`Self::changing`], and at start.
@@ -166,9 +152,7 @@ impl Authority {
     pub(super) fn ca(&self, row: AuthorityRow) -> Result<Ca, Error> {
         let chain = Chain::verify(row.chain, row.installed_at).map_err(Error::Records)?;
         if chain.ca().public_key().map_err(Error::Building)? != row.key.public_key {
-            return Err(Error::Fault(
-                "a CA certificate in the records does not belong to its key",
-            ));
+            return Err(Error::Fault("a CA certificate in the records does not belong to its key"));
         }
         Ok(Ca {
             id: row.id,

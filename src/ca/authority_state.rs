@@ -18,13 +18,8 @@ pub enum AuthorityState {
 }
 
 impl AuthorityState {
-    const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Active,
-        Self::Superseded,
-        Self::Retired,
-        Self::Abandoned,
-    ];
+    const ALL: [Self; 5] =
+        [Self::Pending, Self::Active, Self::Superseded, Self::Retired, Self::Abandoned];
 
     /// The word in the records and on the wire.
     pub const fn word(self) -> &'static str {

@@ -122,11 +122,7 @@ impl Authority {
             at: now,
             details,
         };
-        let dates = CrlDates {
-            number,
-            this_update,
-            next_update,
-        };
+        let dates = CrlDates { number, this_update, next_update };
         Ok((plan, dates))
     }
 

@@ -85,10 +85,7 @@ pub enum Rule {
 
 impl Error {
     pub(super) fn refused(rule: Rule, sentence: impl Into<String>) -> Self {
-        Self::Refused {
-            rule,
-            sentence: sentence.into(),
-        }
+        Self::Refused { rule, sentence: sentence.into() }
     }
 
     /// Sorts what the builder of a certificate says: a value of the caller's, or a fault of ours.

@@ -76,11 +76,8 @@ impl Authority {
     /// retiring one that is retired succeeds.
     pub fn retire(&self, permit: &Permit<ManageCa>, id: i64) -> Result<(), Error> {
         let _turn = self.changing();
-        let row = self
-            .rows()?
-            .into_iter()
-            .find(|row| row.id == id)
-            .ok_or(Error::NoSuchAuthority(id))?;
+        let row =
+            self.rows()?.into_iter().find(|row| row.id == id).ok_or(Error::NoSuchAuthority(id))?;
         match row.state {
             AuthorityState::Superseded => {}
             AuthorityState::Retired => return Ok(()),
@@ -158,9 +155,8 @@ impl Authority {
             Ok((id, plan.intend(tx)?))
         })?;
         ca.id = id;
-        let (signed, row) = self
-            .sign_planned_crl(intent, dates, &ca)
-            .inspect_err(|_| self.abandon(id))?;
+        let (signed, row) =
+            self.sign_planned_crl(intent, dates, &ca).inspect_err(|_| self.abandon(id))?;
         let description = describe(&ca, key.imported);
         let (actor, at) = (actor.clone(), self.clock.now());
         self.write_outcome(move |tx| {
@@ -201,9 +197,8 @@ impl Authority {
 
     fn abandon(&self, id: i64) {
         let (from, to) = (AuthorityState::Pending, AuthorityState::Abandoned);
-        let written: Result<bool, crate::store::Error> = self
-            .store
-            .write(move |tx| records::change_state(tx, id, from, to));
+        let written: Result<bool, crate::store::Error> =
+            self.store.write(move |tx| records::change_state(tx, id, from, to));
         if let Err(cause) = written {
             // It never became active, and the next start gives it up.
             tracing::error!(cause = sentences(&cause), id, "a CA is not given up yet");

@@ -80,16 +80,10 @@ impl Authority {
         self.write_outcome(move |tx| {
             signed.conclude(tx, at)?;
             let draft = signed.draft_id();
-            Ok(records::insert_certificate(
-                tx, draft, authority, &number, &record, at,
-            )?)
+            Ok(records::insert_certificate(tx, draft, authority, &number, &record, at)?)
         })?;
         Ok(Issued {
-            chain: chain::answer(
-                leaf,
-                ca.chain.certificates(),
-                self.settings.chain_includes_root,
-            ),
+            chain: chain::answer(leaf, ca.chain.certificates(), self.settings.chain_includes_root),
             serial,
         })
     }

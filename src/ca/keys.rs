@@ -151,8 +151,7 @@ impl Authority {
     ) -> Result<(), Error> {
         let (label, actor, at) = (label.to_owned(), actor.clone(), self.clock.now());
         let details = details.unwrap_or_else(|| json!({}));
-        self.store
-            .write(move |tx| Ok(append(tx, &actor, act, &label, outcome, details, at)?))
+        self.store.write(move |tx| Ok(append(tx, &actor, act, &label, outcome, details, at)?))
     }
 }
 
@@ -165,15 +164,5 @@ fn append(
     details: serde_json::Value,
     at: crate::base::UnixTime,
 ) -> Result<(), crate::store::Error> {
-    journal::append(
-        tx,
-        &Event {
-            at,
-            actor,
-            act,
-            reference: label,
-            outcome,
-            details,
-        },
-    )
+    journal::append(tx, &Event { at, actor, act, reference: label, outcome, details })
 }

@@ -65,10 +65,7 @@ pub(super) fn judge(
         request.not_before,
         request.not_after,
         settings.validity_days,
-        Validity {
-            not_before: issuer.ca().not_before(),
-            not_after: issuer.ca().not_after(),
-        },
+        Validity { not_before: issuer.ca().not_before(), not_after: issuer.ca().not_after() },
         now,
     )?;
     let key_usage = key_usage(
@@ -84,9 +81,7 @@ pub(super) fn judge(
             "the strict profile needs a DNS name in the subject alternative names: set Hostname",
         ));
     }
-    issuer
-        .permits_leaf(subject, &asked.alternative_names)
-        .map_err(Error::Constrained)?;
+    issuer.permits_leaf(subject, &asked.alternative_names).map_err(Error::Constrained)?;
     let (extended_key_usage, not_taken) =
         extended_key_usage(profile, asked.extended_key_usage.clone());
     let mut ignored = asked.others.clone();
@@ -156,19 +151,15 @@ fn extended_key_usage(profile: Profile, asked: Vec<String>) -> (Vec<String>, Vec
     match profile {
         Profile::VmcaCompat if asked.is_empty() => (asked, Vec::new()),
         Profile::VmcaCompat => (Vec::new(), vec![EXTENDED_KEY_USAGE.to_owned()]),
-        Profile::Strict => asked
-            .into_iter()
-            .partition(|usage| EXTENDED_KEY_USAGES.contains(&usage.as_str())),
+        Profile::Strict => {
+            asked.into_iter().partition(|usage| EXTENDED_KEY_USAGES.contains(&usage.as_str()))
+        }
     }
 }
 
 /// A name with an asterisk stands for machines that nobody has named.
 pub(super) fn without_wildcards(subject: &Name, names: &AlternativeNames) -> Result<(), Error> {
-    if let Some(name) = subject
-        .common_names()
-        .into_iter()
-        .find(|name| name.contains('*'))
-    {
+    if let Some(name) = subject.common_names().into_iter().find(|name| name.contains('*')) {
         return Err(Error::refused(
             Rule::CommonName,
             format!("the common name '{name}' has a wildcard: name one machine"),

@@ -88,10 +88,7 @@ impl CaKey {
             .map_err(|_| Error::Content("a CKA_ID is not 64 hex digits".to_owned()))?;
         let der = row.blob(1)?;
         Ok(Self {
-            reference: hsm::KeyReference {
-                id,
-                public_key: der.to_vec(),
-            },
+            reference: hsm::KeyReference { id, public_key: der.to_vec() },
             public_key: PublicKey::from_spki_der(der)
                 .map_err(|_| Error::Content("a CA key is not a public key".to_owned()))?,
             imported: row.boolean(2)?,
@@ -270,19 +267,13 @@ pub(super) fn activate(
     id: i64,
     from: AuthorityState,
 ) -> Result<bool, Error> {
-    tx.execute(
-        "UPDATE authorities SET state = 'superseded' WHERE state = 'active'",
-        &[],
-    )?;
+    tx.execute("UPDATE authorities SET state = 'superseded' WHERE state = 'active'", &[])?;
     change_state(tx, id, from, AuthorityState::Active)
 }
 
 /// Gives up every CA whose setting up was cut short; returns how many there were.
 pub(super) fn abandon_pending(tx: &mut Transaction<'_>) -> Result<u64, Error> {
-    tx.execute(
-        "UPDATE authorities SET state = 'abandoned' WHERE state = 'pending'",
-        &[],
-    )
+    tx.execute("UPDATE authorities SET state = 'abandoned' WHERE state = 'pending'", &[])
 }
 
 /// Writes down what is going to be signed, and gives it its number.

@@ -26,10 +26,6 @@ impl Request {
         not_before: Option<UnixTime>,
         not_after: Option<UnixTime>,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            csr: Csr::from_pem(csr).map_err(Error::Request)?,
-            not_before,
-            not_after,
-        })
+        Ok(Self { csr: Csr::from_pem(csr).map_err(Error::Request)?, not_before, not_after })
     }
 }

@@ -17,9 +17,7 @@ pub(super) fn keep(path: &Path, chain: &[Certificate]) -> io::Result<()> {
     if fs::read(path).is_ok_and(|found| found == wanted.as_bytes()) {
         return Ok(());
     }
-    let folder = path
-        .parent()
-        .ok_or_else(|| io::Error::other("the path has no folder"))?;
+    let folder = path.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
     fs::create_dir_all(folder)?;
     let unfinished = path.with_extension("cer.new");
     // A left-over of a process that died is of no use to anyone.
@@ -27,11 +25,7 @@ pub(super) fn keep(path: &Path, chain: &[Certificate]) -> io::Result<()> {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(&unfinished)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&unfinished)?;
     file.write_all(wanted.as_bytes())?;
     // The mode at creation was narrowed by the umask.
     file.set_permissions(Permissions::from_mode(MODE))?;

@@ -113,11 +113,7 @@ impl Plan {
             details,
         };
         record.append(tx, self.at, Outcome::Intended)?;
-        Ok(Intent {
-            record,
-            draft: self.draft,
-            key: self.key,
-        })
+        Ok(Intent { record, draft: self.draft, key: self.key })
     }
 }
 
@@ -167,20 +163,13 @@ impl Authority {
         intent: Intent,
         read: impl FnOnce(&[u8]) -> Result<T, x509::Error>,
     ) -> Result<(Signed, T), Error> {
-        let Intent {
-            mut record,
-            draft,
-            key,
-        } = intent;
-        let result = key
-            .sign(draft.tbs())
-            .map_err(Error::Token)
-            .and_then(|signature| {
-                let signed = draft.assemble(&signature);
-                let sha256 = json!(hex(digest(&SHA256, &signed).as_ref()));
-                record.details.insert("sha256".to_owned(), sha256);
-                read(&signed).map_err(Error::Building)
-            });
+        let Intent { mut record, draft, key } = intent;
+        let result = key.sign(draft.tbs()).map_err(Error::Token).and_then(|signature| {
+            let signed = draft.assemble(&signature);
+            let sha256 = json!(hex(digest(&SHA256, &signed).as_ref()));
+            record.details.insert("sha256".to_owned(), sha256);
+            read(&signed).map_err(Error::Building)
+        });
         if let Some(token) = self.token.identity() {
             let serial = json!(token.serial);
             record.details.insert("token_serial".to_owned(), serial);
@@ -206,11 +195,7 @@ impl Authority {
         if let Err(cause) = written {
             // The intent stays without an outcome, and that is what the standing will say.
             self.unfinished.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(
-                reference,
-                cause = sentences(&cause),
-                "a failure is not recorded"
-            );
+            tracing::error!(reference, cause = sentences(&cause), "a failure is not recorded");
         }
     }
 

@@ -81,10 +81,7 @@ impl Validity {
                 moment(authority.not_after)
             ));
         }
-        Ok(Self {
-            not_before: start,
-            not_after: end.min(authority.not_after),
-        })
+        Ok(Self { not_before: start, not_after: end.min(authority.not_after) })
     }
 }
 

@@ -78,15 +78,8 @@ impl Client {
             .header("content-type", "application/json")
             .body(body.as_slice())
             .map_err(|cause| Error::Protocol(cause.to_string()))?;
-        let agent = self
-            .agent
-            .configure_request(request)
-            .allow_non_standard_methods(true)
-            .build();
-        let answer = self
-            .agent
-            .run(agent)
-            .map_err(|cause| self.unreachable(cause))?;
+        let agent = self.agent.configure_request(request).allow_non_standard_methods(true).build();
+        let answer = self.agent.run(agent).map_err(|cause| self.unreachable(cause))?;
         self.read(answer)
     }
 
@@ -112,10 +105,7 @@ impl Client {
     }
 
     fn unreachable(&self, cause: ureq::Error) -> Error {
-        Error::Unreachable {
-            socket: self.socket.clone(),
-            cause: Box::new(cause),
-        }
+        Error::Unreachable { socket: self.socket.clone(), cause: Box::new(cause) }
     }
 }
 

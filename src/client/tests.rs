@@ -41,11 +41,7 @@ fn an_answer_is_decoded_and_the_request_is_well_formed() {
 
 #[test]
 fn a_refusal_keeps_its_code() {
-    let problem = Problem {
-        kind: Kind::Invalid,
-        code: 70012,
-        detail: "no".to_owned(),
-    };
+    let problem = Problem { kind: Kind::Invalid, code: 70012, detail: "no".to_owned() };
     let body = serde_json::to_string(&problem).unwrap();
     let (_folder, client, _server) = answering(response("422 Unprocessable Entity", &body));
     match client.get::<()>("/v1/x") {

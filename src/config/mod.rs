@@ -100,9 +100,7 @@ pub struct GatewaySection {
 
 impl Default for GatewaySection {
     fn default() -> Self {
-        Self {
-            listen: default_listen(),
-        }
+        Self { listen: default_listen() }
     }
 }
 
@@ -145,29 +143,18 @@ impl Config {
             if cause.kind() == std::io::ErrorKind::NotFound {
                 Error::Missing(path.to_owned())
             } else {
-                Error::Unreadable {
-                    path: path.to_owned(),
-                    cause,
-                }
+                Error::Unreadable { path: path.to_owned(), cause }
             }
         })?;
-        let invalid = |what: String| Error::Invalid {
-            path: path.to_owned(),
-            what,
-        };
+        let invalid = |what: String| Error::Invalid { path: path.to_owned(), what };
         let config: Self = toml::from_str(&text).map_err(|cause| invalid(cause.to_string()))?;
-        config
-            .contradiction()
-            .map_or(Ok(config), |what| Err(invalid(what)))
+        config.contradiction().map_or(Ok(config), |what| Err(invalid(what)))
     }
 
     /// What the types alone do not rule out.
     fn contradiction(&self) -> Option<String> {
         if self.node.name.is_empty()
-            || self
-                .node
-                .name
-                .contains(|c: char| c.is_whitespace() || c == '/')
+            || self.node.name.contains(|c: char| c.is_whitespace() || c == '/')
         {
             return Some("node.name must be a host name or an IP address".to_owned());
         }
@@ -244,16 +231,8 @@ mod tests {
     fn the_address_of_the_roots_names_the_port_only_where_it_is_unusual() {
         let cases = [
             ("vc.example", "[::]:443", "https://vc.example/afd/vecs/ca"),
-            (
-                "vc.example",
-                "[::]:9443",
-                "https://vc.example:9443/afd/vecs/ca",
-            ),
-            (
-                "2001:db8::1",
-                "[::]:443",
-                "https://[2001:db8::1]/afd/vecs/ca",
-            ),
+            ("vc.example", "[::]:9443", "https://vc.example:9443/afd/vecs/ca"),
+            ("2001:db8::1", "[::]:443", "https://[2001:db8::1]/afd/vecs/ca"),
         ];
         for (name, listen, expected) in cases {
             let config = load(
@@ -266,11 +245,7 @@ mod tests {
 
     #[test]
     fn a_written_file_reads_back() {
-        let config = load(
-            "[node]\nname = \"n\"",
-            "[profile.strict]\nvalidity_days = 90",
-        )
-        .unwrap();
+        let config = load("[node]\nname = \"n\"", "[profile.strict]\nvalidity_days = 90").unwrap();
         let again: Config = toml::from_str(&config.to_toml()).unwrap();
         assert_eq!(again.validity_days(ProfileName::Strict), 90);
         assert_eq!(again.validity_days(ProfileName::VmcaCompat), 730);
@@ -281,20 +256,13 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_place() {
         let cases = [
             ("[node]\nname = \"\"", "", "node.name"),
-            (
-                "[node]\nname = \"n\"",
-                "[profile.strict]\nvalidity_days = 4000",
-                "strict",
-            ),
+            ("[node]\nname = \"n\"", "[profile.strict]\nvalidity_days = 4000", "strict"),
             ("[node]\nname = \"n\"\nnmae = 1", "", "nmae"),
             ("[node]\nname = \"n\"", "[acces]", "acces"),
         ];
         for (head, tail, named) in cases {
             let refusal = load(head, tail).unwrap_err().to_string();
-            assert!(
-                refusal.contains(named) && refusal.contains("sealwright.toml"),
-                "{refusal}"
-            );
+            assert!(refusal.contains(named) && refusal.contains("sealwright.toml"), "{refusal}");
         }
     }
 }

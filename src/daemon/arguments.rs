@@ -44,13 +44,8 @@ impl Arguments {
             ));
         let flags = Flags::from_arg_matches(&command.try_get_matches_from(std::env::args_os())?)?;
         let root = flags.root.or_else(|| {
-            std::env::var_os(ROOT_VARIABLE)
-                .filter(|root| !root.is_empty())
-                .map(PathBuf::from)
+            std::env::var_os(ROOT_VARIABLE).filter(|root| !root.is_empty()).map(PathBuf::from)
         });
-        Ok(Self {
-            layout: root.map_or_else(Layout::system, Layout::under),
-            detach: flags.detach,
-        })
+        Ok(Self { layout: root.map_or_else(Layout::system, Layout::under), detach: flags.detach })
     }
 }

@@ -47,15 +47,11 @@ pub(super) fn confine(writable: &[&Path]) -> Result<(), Error> {
     let write: BitFlags<AccessFs> = AccessFs::from_write(ABI::V3);
     let mut ruleset = Ruleset::default().handle_access(write)?.create()?;
     for folder in writable {
-        let opened = PathFd::new(folder).map_err(|cause| Error::Folder {
-            folder: folder.to_path_buf(),
-            cause,
-        })?;
+        let opened = PathFd::new(folder)
+            .map_err(|cause| Error::Folder { folder: folder.to_path_buf(), cause })?;
         ruleset = ruleset.add_rule(PathBeneath::new(opened, write))?;
     }
-    let status = ruleset
-        .add_rules(path_beneath_rules(DEVICES, write))?
-        .restrict_self()?;
+    let status = ruleset.add_rules(path_beneath_rules(DEVICES, write))?.restrict_self()?;
     match status.ruleset {
         RulesetStatus::NotEnforced => Err(Error::NotOffered),
         RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced => Ok(()),

@@ -43,9 +43,7 @@ pub(crate) fn ensure(wanted: &BTreeMap<String, String>) -> Result<(), Error> {
         Step::Replace => {
             let program = std::env::current_exe().map_err(Error::Exec)?;
             let mut arguments = std::env::args_os();
-            let name = arguments
-                .next()
-                .unwrap_or_else(|| program.clone().into_os_string());
+            let name = arguments.next().unwrap_or_else(|| program.clone().into_os_string());
             let refusal = Command::new(&program)
                 .arg0(name)
                 .args(arguments)
@@ -77,10 +75,7 @@ mod tests {
     fn judged(present: &[(&str, &str)]) -> Step {
         let wanted = BTreeMap::from([("SOFTHSM2_CONF".to_owned(), "/a.conf".to_owned())]);
         step(&wanted, |name| {
-            present
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| OsString::from(value))
+            present.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         })
     }
 
@@ -89,14 +84,8 @@ mod tests {
         assert_eq!(judged(&[("SOFTHSM2_CONF", "/a.conf")]), Step::GoOn);
         assert_eq!(judged(&[("SOFTHSM2_CONF", "/b.conf")]), Step::Replace);
         assert_eq!(judged(&[]), Step::Replace);
-        assert_eq!(
-            judged(&[(MARKER, "1")]),
-            Step::GiveUp("SOFTHSM2_CONF".to_owned())
-        );
-        assert_eq!(
-            judged(&[(MARKER, "1"), ("SOFTHSM2_CONF", "/a.conf")]),
-            Step::GoOn
-        );
+        assert_eq!(judged(&[(MARKER, "1")]), Step::GiveUp("SOFTHSM2_CONF".to_owned()));
+        assert_eq!(judged(&[(MARKER, "1"), ("SOFTHSM2_CONF", "/a.conf")]), Step::GoOn);
     }
 
     #[test]

@@ -86,14 +86,7 @@ fn prepare(
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    Ok(Foundation {
-        service,
-        layout,
-        config,
-        roles,
-        uid,
-        _pid_file: pid_file,
-    })
+    Ok(Foundation { service, layout, config, roles, uid, _pid_file: pid_file })
 }
 
 impl Foundation {

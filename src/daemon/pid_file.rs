@@ -57,10 +57,7 @@ impl PidFile {
     /// # Errors
     /// See [`Error`].
     pub(super) fn take(path: &Path, service: &str) -> Result<Self, Error> {
-        let unwritable = |cause| Error::Unwritable {
-            path: path.to_owned(),
-            cause,
-        };
+        let unwritable = |cause| Error::Unwritable { path: path.to_owned(), cause };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -70,15 +67,11 @@ impl PidFile {
             .open(path)
             .map_err(unwritable)?;
         if !lock(&file).map_err(unwritable)? {
-            return Err(Error::Running {
-                service: service.to_owned(),
-                pid: holder(&mut file),
-            });
+            return Err(Error::Running { service: service.to_owned(), pid: holder(&mut file) });
         }
         let identity = own_identity().map_err(unwritable)?;
-        let text = serde_json::to_string(&identity)
-            .map_err(io::Error::other)
-            .map_err(unwritable)?;
+        let text =
+            serde_json::to_string(&identity).map_err(io::Error::other).map_err(unwritable)?;
         // Everybody may ask how the service is, whatever the umask.
         file.set_permissions(Permissions::from_mode(0o644))
             .and_then(|()| file.set_len(0))
@@ -119,9 +112,7 @@ fn lock(file: &File) -> io::Result<bool> {
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
-    serde_json::from_str::<ProcessIdentity>(&text)
-        .ok()
-        .map(|identity| identity.pid)
+    serde_json::from_str::<ProcessIdentity>(&text).ok().map(|identity| identity.pid)
 }
 
 fn own_identity() -> io::Result<ProcessIdentity> {
@@ -129,11 +120,7 @@ fn own_identity() -> io::Result<ProcessIdentity> {
     let start_ticks = start_ticks(&stat)
         .ok_or_else(|| io::Error::other("/proc/self/stat has an unknown form"))?;
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(ProcessIdentity {
-        pid: std::process::id(),
-        start_ticks,
-        boot_id: boot_id.trim().to_owned(),
-    })
+    Ok(ProcessIdentity { pid: std::process::id(), start_ticks, boot_id: boot_id.trim().to_owned() })
 }
 
 /// Field 22. The second field, the program's name in parentheses, may hold blanks and parentheses.
@@ -156,10 +143,7 @@ mod tests {
         assert!(
             matches!(refusal, Error::Running { pid: Some(pid), .. } if pid == std::process::id())
         );
-        assert!(
-            refusal.to_string().contains("service-control --stop vmcad"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().contains("service-control --stop vmcad"), "{refusal}");
 
         let text = std::fs::read_to_string(&path).unwrap();
         let identity: ProcessIdentity = serde_json::from_str(&text).unwrap();

@@ -34,11 +34,7 @@ impl Publishing {
         let stopping = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stopping);
         let thread = std::thread::spawn(move || run(&authority, &directory, &changed, &told));
-        Self {
-            thread,
-            stopping,
-            wake,
-        }
+        Self { thread, stopping, wake }
     }
 
     /// Ends the job after the round it is in.
@@ -88,12 +84,24 @@ fn run(authority: &Authority, directory: &Client, changed: &Receiver<()>, stoppi
     }
 }
 
+/// Tells everything, also past what `vmdird` refuses, so that one certificate that it does not take
+/// keeps no other back. The first failure is the answer.
 fn publish(authority: &Authority, directory: &Client) -> Result<usize, Failure> {
     let publications = authority.publications()?;
+    let mut refused = None;
     for publication in &publications {
-        announce(directory, publication)?;
+        match announce(directory, publication) {
+            Ok(()) => {}
+            Err(refusal @ client::Error::Refused(_)) => {
+                refused.get_or_insert(refusal);
+            }
+            Err(unreachable) => return Err(unreachable.into()),
+        }
     }
-    Ok(publications.len())
+    match refused {
+        None => Ok(publications.len()),
+        Some(refusal) => Err(refusal.into()),
+    }
 }
 
 fn announce(directory: &Client, publication: &Publication) -> Result<(), client::Error> {

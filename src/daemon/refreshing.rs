@@ -60,9 +60,7 @@ fn ask(messages: &Sender<Message>) -> Result<(), Problem> {
         detail: "vmafdd is stopping; start it and try again".to_owned(),
     };
     let (answer, answered) = mpsc::sync_channel(1);
-    messages
-        .send(Message::Now(answer))
-        .map_err(|_| stopping(mpsc::RecvError))?;
+    messages.send(Message::Now(answer)).map_err(|_| stopping(mpsc::RecvError))?;
     answered.recv().map_err(stopping)?
 }
 
@@ -107,11 +105,8 @@ fn cycle(vecs: &Vecs, directory: &Client) -> Result<(), Problem> {
             sentences(&cause)
         ),
     })?;
-    let published = found
-        .iter()
-        .map(parse)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|cause| problem(&cause))?;
+    let published =
+        found.iter().map(parse).collect::<Result<Vec<_>, _>>().map_err(|cause| problem(&cause))?;
     vecs.refresh(&published).map_err(|cause| problem(&cause))
 }
 
@@ -119,10 +114,7 @@ fn problem(cause: &dyn std::error::Error) -> Problem {
     Problem {
         kind: Kind::Unavailable,
         code: UNKNOWN,
-        detail: format!(
-            "the trusted roots could not be refreshed: {}",
-            sentences(cause)
-        ),
+        detail: format!("the trusted roots could not be refreshed: {}", sentences(cause)),
     }
 }
 
@@ -159,11 +151,7 @@ mod tests {
                 cycles += 1;
                 begun.send(()).unwrap();
                 may_go_on.recv().unwrap();
-                Err(Problem {
-                    kind: Kind::Unavailable,
-                    code: cycles,
-                    detail: String::new(),
-                })
+                Err(Problem { kind: Kind::Unavailable, code: cycles, detail: String::new() })
             });
         });
         first_begun.recv().unwrap();

@@ -25,20 +25,12 @@ pub(crate) fn resolve(
     let resolve = |key, names: &[String]| {
         names
             .iter()
-            .map(|name| {
-                uid_of(name).ok_or_else(|| UnknownUser {
-                    key,
-                    name: name.clone(),
-                })
-            })
+            .map(|name| uid_of(name).ok_or_else(|| UnknownUser { key, name: name.clone() }))
             .collect::<Result<Vec<_>, _>>()
     };
     let mut administrators = resolve("operators", &section.operators)?;
     administrators.push(service_uid);
-    Ok(Roles::new(
-        administrators,
-        resolve("requesters", &section.requesters)?,
-    ))
+    Ok(Roles::new(administrators, resolve("requesters", &section.requesters)?))
 }
 
 /// The user id behind a name, as the system's user database says.
@@ -83,15 +75,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error_that_names_its_place() {
-        let section = AccessSection {
-            operators: Vec::new(),
-            requesters: vec!["rtia".to_owned()],
-        };
+        let section = AccessSection { operators: Vec::new(), requesters: vec!["rtia".to_owned()] };
         let refusal = resolve(&section, 500, known).unwrap_err().to_string();
-        assert!(
-            refusal.contains("requesters") && refusal.contains("rtia"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("requesters") && refusal.contains("rtia"), "{refusal}");
     }
 
     #[test]

@@ -30,12 +30,7 @@ pub(super) fn serve(foundation: &Foundation, router: Router) -> Result<(), Failu
     let socket = foundation.layout.socket(foundation.service);
     announce_when_answering(socket.clone());
     tracing::info!("listening on {}", socket.display());
-    runtime.block_on(serve_unix(
-        &socket,
-        router,
-        foundation.roles.clone(),
-        shutdown,
-    ))?;
+    runtime.block_on(serve_unix(&socket, router, foundation.roles.clone(), shutdown))?;
     runtime.shutdown_timeout(LAST_WORK);
     Ok(())
 }

@@ -21,10 +21,7 @@ pub(super) struct OwnToken {
 pub(super) fn select(section: &TokenSection) -> Result<OwnToken, Failure> {
     let mut selection = section.selection()?;
     let (mut asked_pin, mut pipe) = (None, None);
-    if matches!(
-        selection.pin,
-        hsm::PinSource::Prompt | hsm::PinSource::Descriptor(_)
-    ) {
+    if matches!(selection.pin, hsm::PinSource::Prompt | hsm::PinSource::Descriptor(_)) {
         match selection.pin.read() {
             Ok(pin) => {
                 let filled = into_pipe(&pin)?;
@@ -34,11 +31,7 @@ pub(super) fn select(section: &TokenSection) -> Result<OwnToken, Failure> {
             Err(cause) => tracing::error!("no PIN for the token: {}", sentences(&cause)),
         }
     }
-    Ok(OwnToken {
-        token: hsm::Token::new(selection),
-        asked_pin,
-        _pipe: pipe,
-    })
+    Ok(OwnToken { token: hsm::Token::new(selection), asked_pin, _pipe: pipe })
 }
 
 fn into_pipe(pin: &hsm::Pin) -> io::Result<PipeReader> {
@@ -54,11 +47,9 @@ fn into_pipe(pin: &hsm::Pin) -> io::Result<PipeReader> {
 pub(super) fn check_at_start(token: &Arc<hsm::Token>) {
     let token = Arc::clone(token);
     std::thread::spawn(move || match token.check() {
-        Ok(identity) => tracing::info!(
-            "token {} (serial {}) is logged in",
-            identity.label,
-            identity.serial
-        ),
+        Ok(identity) => {
+            tracing::info!("token {} (serial {}) is logged in", identity.label, identity.serial)
+        }
         Err(cause) => tracing::error!("the token does not work: {}", sentences(&cause)),
     });
 }

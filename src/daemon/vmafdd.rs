@@ -17,11 +17,7 @@ const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program `vmafdd`.
 pub fn vmafdd() -> ExitCode {
-    run(
-        Service::Vmafdd,
-        |config| config.vecs.token.environment.clone(),
-        serve,
-    )
+    run(Service::Vmafdd, |config| config.vecs.token.environment.clone(), serve)
 }
 
 fn serve(foundation: Foundation) -> Result<(), Failure> {
@@ -29,19 +25,12 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     let section = config.token(TokenRole::Sealing);
     let own = foundation.own_folder()?;
     // A token without a directory is no software token; its module may have to write anywhere.
-    let note = section
-        .directory
-        .as_ref()
-        .and_then(|_| foundation.confine(&[&own]));
+    let note = section.directory.as_ref().and_then(|_| foundation.confine(&[&own]));
 
     let store = Store::open(&layout.database(Service::Vmafdd), MIGRATIONS)?;
-    let wrapping_key = config
-        .vecs
-        .wrapping_key
-        .parse()
-        .map_err(|cause: hsm::Error| {
-            format!("[vecs] wrapping_key in sealwright.toml is no key identifier: {cause}")
-        })?;
+    let wrapping_key = config.vecs.wrapping_key.parse().map_err(|cause: hsm::Error| {
+        format!("[vecs] wrapping_key in sealwright.toml is no key identifier: {cause}")
+    })?;
     let selected = token::select(section)?;
     token::check_at_start(&selected.token);
     let vecs = Vecs::open(

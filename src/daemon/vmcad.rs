@@ -18,11 +18,7 @@ const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program `vmcad`.
 pub fn vmcad() -> ExitCode {
-    run(
-        Service::Vmcad,
-        |config| config.ca.token.environment.clone(),
-        serve,
-    )
+    run(Service::Vmcad, |config| config.ca.token.environment.clone(), serve)
 }
 
 fn serve(foundation: Foundation) -> Result<(), Failure> {
@@ -36,10 +32,7 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     // Before confinement, which a child inherits, and before any thread is started.
     let workshop = KeyWorkshop::start(&foundation);
     // A token without a directory is no software token; its module may have to write anywhere.
-    let note = section
-        .directory
-        .as_ref()
-        .and_then(|_| foundation.confine(&[&own, public]));
+    let note = section.directory.as_ref().and_then(|_| foundation.confine(&[&own, public]));
 
     let store = Store::open(&layout.database(Service::Vmcad), MIGRATIONS)?;
     let mut selected = token::select(section)?;
@@ -96,9 +89,7 @@ impl KeyWorkshop {
     }
 
     fn process(&self) -> Result<&WorkshopProcess, hsm::Error> {
-        self.0
-            .as_ref()
-            .map_err(|sentences| hsm::Error::Unavailable(sentences.clone().into()))
+        self.0.as_ref().map_err(|sentences| hsm::Error::Unavailable(sentences.clone().into()))
     }
 }
 
@@ -108,15 +99,11 @@ impl Workshop for KeyWorkshop {
         label: &str,
         algorithm: KeyAlgorithm,
     ) -> Result<hsm::KeyReference, hsm::Error> {
-        self.process()?
-            .generate_signing_key(label, algorithm)
-            .map_err(in_token_words)
+        self.process()?.generate_signing_key(label, algorithm).map_err(in_token_words)
     }
 
     fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
-        self.process()?
-            .import_signing_key(label, pkcs8)
-            .map_err(in_token_words)
+        self.process()?.import_signing_key(label, pkcs8).map_err(in_token_words)
     }
 }
 

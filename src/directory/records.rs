@@ -3,12 +3,13 @@
 use super::TrustedRoot;
 use crate::store::{Error, Row, Transaction};
 
-/// The schema. A certificate is kept as PEM text, which is how it is asked for.
+/// The schema. A certificate is kept as PEM text, which is how it is asked for. Several may share
+/// an identifier: a CA that got a new certificate for the key it has.
 pub(super) const SCHEMA: &str = "CREATE TABLE trusted_root (
     position BIGINT PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     subject TEXT NOT NULL,
-    certificate TEXT NOT NULL,
+    certificate TEXT NOT NULL UNIQUE,
     crl TEXT
 )";
 
@@ -22,12 +23,10 @@ pub(super) fn trusted_roots(tx: &mut Transaction<'_>) -> Result<Vec<TrustedRoot>
 
 pub(super) fn trusted_root(
     tx: &mut Transaction<'_>,
-    id: &str,
+    certificate: &str,
 ) -> Result<Option<TrustedRoot>, Error> {
-    tx.query("SELECT id, subject, certificate, crl FROM trusted_root WHERE id = $1", &[id.into()])?
-        .first()
-        .map(read)
-        .transpose()
+    let sql = "SELECT id, subject, certificate, crl FROM trusted_root WHERE certificate = $1";
+    tx.query(sql, &[certificate.into()])?.first().map(read).transpose()
 }
 
 pub(super) fn insert(tx: &mut Transaction<'_>, root: &TrustedRoot) -> Result<(), Error> {
@@ -44,8 +43,15 @@ pub(super) fn insert(tx: &mut Transaction<'_>, root: &TrustedRoot) -> Result<(),
     Ok(())
 }
 
-pub(super) fn replace_crl(tx: &mut Transaction<'_>, id: &str, crl: &str) -> Result<(), Error> {
-    tx.execute("UPDATE trusted_root SET crl = $1 WHERE id = $2", &[crl.into(), id.into()])?;
+pub(super) fn replace_crl(
+    tx: &mut Transaction<'_>,
+    certificate: &str,
+    crl: &str,
+) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE trusted_root SET crl = $1 WHERE certificate = $2",
+        &[crl.into(), certificate.into()],
+    )?;
     Ok(())
 }
 

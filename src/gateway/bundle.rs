@@ -34,24 +34,9 @@ struct Folder {
 }
 
 const FOLDERS: [Folder; 3] = [
-    Folder {
-        name: "lin",
-        old_names: true,
-        certificate_end: "",
-        crl_end: "",
-    },
-    Folder {
-        name: "mac",
-        old_names: false,
-        certificate_end: "",
-        crl_end: "",
-    },
-    Folder {
-        name: "win",
-        old_names: false,
-        certificate_end: ".crt",
-        crl_end: ".crl",
-    },
+    Folder { name: "lin", old_names: true, certificate_end: "", crl_end: "" },
+    Folder { name: "mac", old_names: false, certificate_end: "", crl_end: "" },
+    Folder { name: "win", old_names: false, certificate_end: ".crt", crl_end: ".crl" },
 ];
 
 /// All certificates, one after the other.
@@ -129,11 +114,7 @@ mod tests {
     use std::io::{Cursor, Read};
 
     fn item(hash: u32, old_hash: u32, pem: &str) -> Item {
-        Item {
-            hash,
-            old_hash,
-            pem: pem.to_owned(),
-        }
+        Item { hash, old_hash, pem: pem.to_owned() }
     }
 
     fn files(octets: Vec<u8>) -> BTreeMap<String, String> {
@@ -150,11 +131,8 @@ mod tests {
 
     #[test]
     fn every_platform_finds_its_names() {
-        let octets = zip(
-            &[item(0xab, 0x0100_0001, "root")],
-            &[item(0xab, 0x0100_0001, "crl")],
-        )
-        .unwrap();
+        let octets =
+            zip(&[item(0xab, 0x0100_0001, "root")], &[item(0xab, 0x0100_0001, "crl")]).unwrap();
         let expected = [
             ("certs/lin/000000ab.0", "root"),
             ("certs/lin/000000ab.r0", "crl"),

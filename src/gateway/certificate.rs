@@ -46,9 +46,7 @@ pub(super) struct Identity {
 pub(super) fn fetch(vecs: &Client) -> Result<Identity, Error> {
     let stored: Entry = vecs.get(&entry(STORE, ALIAS))?;
     let chain = x509::certificates_from_pem(stored.pem.as_bytes())?;
-    let leaf = chain
-        .first()
-        .ok_or_else(|| x509::Error::NoPem("there is no certificate".into()))?;
+    let leaf = chain.first().ok_or_else(|| x509::Error::NoPem("there is no certificate".into()))?;
     let stored: EntryKey = vecs.post(&entry_key(STORE, ALIAS), &serde_json::json!({}))?;
     let pem = Secret::new(stored.key.expose_secret().as_bytes().to_vec());
     drop(stored);
@@ -85,10 +83,7 @@ impl Presented {
 
 impl ResolvesServerCert for Presented {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -150,9 +145,7 @@ mod tests {
                 let head = format!(
                     "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
                 );
-                stream
-                    .write_all(format!("{head}{body}").as_bytes())
-                    .unwrap();
+                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
             }
         });
         let result = fetch(&Client::new(&socket, Duration::from_secs(10)));
@@ -167,9 +160,7 @@ mod tests {
             entry_type: EntryType::PrivateKey,
             pem: certificates.to_owned(),
         };
-        let key = EntryKey {
-            key: KeyText::new(key.to_owned().into()),
-        };
+        let key = EntryKey { key: KeyText::new(key.to_owned().into()) };
         vec![
             (200, serde_json::to_string(&entry).unwrap()),
             (200, serde_json::to_string(&key).unwrap()),
@@ -195,20 +186,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (leaf, _) = openssl(folder.path(), "leaf");
         let (_, foreign) = openssl(folder.path(), "other");
-        let refusal = fetched(folder.path(), stored(&leaf, &foreign))
-            .err()
-            .unwrap();
+        let refusal = fetched(folder.path(), stored(&leaf, &foreign)).err().unwrap();
         assert!(matches!(refusal, Error::Mismatch), "{refusal}");
     }
 
     #[test]
     fn a_missing_entry_is_the_answer_of_vmafdd() {
         let folder = tempfile::tempdir().unwrap();
-        let problem = Problem {
-            kind: Kind::NotFound,
-            code: 4312,
-            detail: "no such entry".to_owned(),
-        };
+        let problem =
+            Problem { kind: Kind::NotFound, code: 4312, detail: "no such entry".to_owned() };
         let answers = vec![(404, serde_json::to_string(&problem).unwrap())];
         let refusal = fetched(folder.path(), answers).err().unwrap();
         assert!(matches!(refusal, Error::Vecs(_)), "{refusal}");

@@ -48,11 +48,7 @@ impl Standing {
     }
 
     pub(super) fn health(&self, now: UnixTime) -> Health {
-        let facts = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let facts = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (state, detail) = facts.judge(now);
         Health {
             service: Service::Gateway.name().to_owned(),

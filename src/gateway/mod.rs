@@ -64,12 +64,7 @@ fn assemble(foundation: Foundation) -> Result<(), Failure> {
         Shutdown::on_signal()?
     };
     announce_when_answering(control.clone());
-    runtime.block_on(serve::serve(
-        gateway,
-        &control,
-        foundation.roles.clone(),
-        shutdown,
-    ))?;
+    runtime.block_on(serve::serve(gateway, &control, foundation.roles.clone(), shutdown))?;
     runtime.shutdown_timeout(VECS_DEADLINE);
     Ok(())
 }

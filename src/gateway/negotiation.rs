@@ -12,11 +12,8 @@ pub(super) enum Format {
 /// Media type of the ZIP.
 const ZIP: &str = "application/zip";
 /// Media types under which clients ask for PEM.
-const PEM: [&str; 3] = [
-    "application/x-pem-file",
-    "application/pem-certificate-chain",
-    "text/plain",
-];
+const PEM: [&str; 3] =
+    ["application/x-pem-file", "application/pem-certificate-chain", "text/plain"];
 
 /// Reads an `Accept` header (RFC 9110, 12.5.1). The ZIP is for whoever asks for it by name and does
 /// not like PEM better; everybody else, and every wildcard, gets PEM.
@@ -30,11 +27,7 @@ pub(super) fn negotiate(accept: &str) -> Format {
             .fold(0.0, f32::max)
     };
     let zip = weight(&[ZIP]);
-    if zip > 0.0 && zip >= weight(&PEM) {
-        Format::Zip
-    } else {
-        Format::Pem
-    }
+    if zip > 0.0 && zip >= weight(&PEM) { Format::Zip } else { Format::Pem }
 }
 
 /// One media range and its weight.
@@ -42,11 +35,7 @@ fn range(text: &str) -> Option<(&str, f32)> {
     let mut parts = text.split(';').map(str::trim);
     let media = parts.next()?;
     let weight = parts
-        .find_map(|parameter| {
-            parameter
-                .strip_prefix("q=")
-                .or_else(|| parameter.strip_prefix("Q="))
-        })
+        .find_map(|parameter| parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")))
         .map_or(Some(1.0), |weight| weight.parse().ok())?;
     Some((media, weight))
 }

@@ -52,11 +52,7 @@ impl Overall {
 
     fn of(services: Vec<Health>) -> Self {
         Self {
-            state: services
-                .iter()
-                .map(|health| health.state)
-                .max()
-                .unwrap_or(State::Down),
+            state: services.iter().map(|health| health.state).max().unwrap_or(State::Down),
             services,
         }
     }
@@ -67,10 +63,7 @@ fn ask(layout: &Layout, service: Service) -> Health {
     match client.get::<Health>(HEALTH) {
         // A service that answers for its token must not hide that the token does not work.
         Ok(health) => match health.token.as_ref().map(|token| token.state) {
-            Some(token) if token > health.state => Health {
-                state: token,
-                ..health
-            },
+            Some(token) if token > health.state => Health { state: token, ..health },
             _ => health,
         },
         Err(cause) => down(service, sentences(&cause)),
@@ -97,11 +90,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     fn health(service: Service, state: State) -> Health {
-        Health {
-            state,
-            detail: None,
-            ..down(service, String::new())
-        }
+        Health { state, detail: None, ..down(service, String::new()) }
     }
 
     #[test]
@@ -113,10 +102,7 @@ mod tests {
             (vec![Degraded, Ok, Down, Ok], Down),
             (vec![], Down),
         ] {
-            let services = parts
-                .into_iter()
-                .map(|state| health(Service::Vmcad, state))
-                .collect();
+            let services = parts.into_iter().map(|state| health(Service::Vmcad, state)).collect();
             assert_eq!(Overall::of(services).state, whole);
         }
     }
@@ -140,17 +126,12 @@ mod tests {
             let mut octets = [0; 1024];
             let _ = stream.read(&mut octets).unwrap();
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream
-                .write_all(format!("{head}{body}").as_bytes())
-                .unwrap();
+            stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         });
         let overall = Overall::ask(&layout, &health(Service::Gateway, State::Ok));
         server.join().unwrap();
-        let states: Vec<_> = overall
-            .services
-            .iter()
-            .map(|health| (health.service.as_str(), health.state))
-            .collect();
+        let states: Vec<_> =
+            overall.services.iter().map(|health| (health.service.as_str(), health.state)).collect();
         assert_eq!(
             states,
             [

@@ -48,11 +48,7 @@ fn named_certificate(certificate: &Certificate) -> Item {
 }
 
 fn named_crl(crl: &Crl) -> Item {
-    Item {
-        hash: crl.issuer_hash(),
-        old_hash: crl.issuer_hash_old(),
-        pem: crl.to_pem(),
-    }
+    Item { hash: crl.issuer_hash(), old_hash: crl.issuer_hash_old(), pem: crl.to_pem() }
 }
 
 fn each_once(items: Vec<Item>) -> Vec<Item> {

@@ -53,17 +53,12 @@ pub(super) fn front_door(gateway: Arc<Gateway>) -> Router {
         .route(TRUSTED_ROOTS, get(negotiated_roots))
         .route(&suffixed(".pem"), get(pem_roots))
         .route(&suffixed(".zip"), get(zip_roots))
-        .with_state(Door {
-            gateway,
-            questions: Arc::new(Semaphore::new(QUESTIONS)),
-        })
+        .with_state(Door { gateway, questions: Arc::new(Semaphore::new(QUESTIONS)) })
 }
 
 /// What the control socket serves.
 pub(super) fn control(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route(api::HEALTH, get(own_health))
-        .with_state(gateway)
+    Router::new().route(api::HEALTH, get(own_health)).with_state(gateway)
 }
 
 async fn own_health(State(gateway): State<Arc<Gateway>>) -> Json<Health> {
@@ -93,11 +88,8 @@ async fn healthz(State(door): State<Door>) -> Result<Response, Reject> {
 }
 
 async fn negotiated_roots(door: State<Door>, headers: HeaderMap) -> Result<Response, Reject> {
-    let accept: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
+    let accept: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     match negotiate(&accept.join(",")) {
         Format::Pem => pem_roots(door).await,
         Format::Zip => zip_roots(door).await,

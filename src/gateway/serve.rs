@@ -86,9 +86,7 @@ async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutd
     let tls = match connection::tls(Arc::clone(&gateway.presented)) {
         Ok(tls) => tls,
         Err(cause) => {
-            return gateway
-                .standing
-                .listener_failed(format!("TLS cannot be set up: {cause}"));
+            return gateway.standing.listener_failed(format!("TLS cannot be set up: {cause}"));
         }
     };
     let opened = async {
@@ -162,10 +160,7 @@ async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
         // "Everywhere" on a machine without IPv6 is everywhere by IPv4.
         Err(cause)
             if listen.ip() == Ipv6Addr::UNSPECIFIED
-                && !matches!(
-                    cause.kind(),
-                    ErrorKind::AddrInUse | ErrorKind::PermissionDenied
-                ) =>
+                && !matches!(cause.kind(), ErrorKind::AddrInUse | ErrorKind::PermissionDenied) =>
         {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await
         }

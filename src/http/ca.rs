@@ -68,9 +68,7 @@ async fn issue(
 }
 
 async fn chain(State(authority): State<Arc<Authority>>) -> Answer<words::Chain> {
-    Ok(Json(chain_words(
-        &authority.chain().map_err(Problem::from)?,
-    )))
+    Ok(Json(chain_words(&authority.chain().map_err(Problem::from)?)))
 }
 
 async fn install_chain(
@@ -154,13 +152,7 @@ async fn renew_crls(
 }
 
 fn chain_words(chain: &Chain) -> words::Chain {
-    words::Chain {
-        chain: chain
-            .certificates()
-            .iter()
-            .map(Certificate::to_pem)
-            .collect(),
-    }
+    words::Chain { chain: chain.certificates().iter().map(Certificate::to_pem).collect() }
 }
 
 fn authority_words(found: ca::AuthoritySummary) -> words::Authority {
@@ -186,10 +178,8 @@ fn key_choice(choice: words::KeyChoice) -> ca::KeyChoice {
 
 /// A name as it travels: DER in hex.
 fn name(text: &str) -> Result<Name, Problem> {
-    let digits = |at: usize| {
-        text.get(at..at + 2)
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-    };
+    let digits =
+        |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     let der: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digits).collect();
     let der = der.ok_or_else(|| Problem {
         kind: Kind::Invalid,
@@ -203,10 +193,7 @@ fn name(text: &str) -> Result<Name, Problem> {
 fn alternative_names(asked: &words::AlternativeNames) -> Result<AlternativeNames, Problem> {
     let mut names = AlternativeNames::default();
     let added: Result<(), x509::Error> = (|| {
-        asked
-            .email
-            .iter()
-            .try_for_each(|text| names.add_email(text))?;
+        asked.email.iter().try_for_each(|text| names.add_email(text))?;
         asked.ip.iter().try_for_each(|text| names.add_ip(text))?;
         asked.dns.iter().try_for_each(|text| names.add_dns(text))
     })();
@@ -216,11 +203,7 @@ fn alternative_names(asked: &words::AlternativeNames) -> Result<AlternativeNames
 
 fn health_of(standing: ca::Standing) -> api::Health {
     let state_of = |well: bool| {
-        if well {
-            api::State::Ok
-        } else {
-            api::State::Degraded
-        }
+        if well { api::State::Ok } else { api::State::Degraded }
     };
     let token_works = standing.token_fault.is_none();
     let mut sentences: Vec<String> = standing.token_fault.iter().cloned().collect();
@@ -275,11 +258,7 @@ impl From<Error> for Problem {
             }
             Error::Building(_) | Error::Records(_) | Error::Fault(_) => Kind::Internal,
         };
-        Self {
-            kind,
-            code: error.code(),
-            detail: sentences(&error),
-        }
+        Self { kind, code: error.code(), detail: sentences(&error) }
     }
 }
 

@@ -19,9 +19,9 @@ const LONGEST: usize = 64 * 1024;
 pub fn with_note(router: Router, note: Option<String>) -> Router {
     match note {
         None => router,
-        Some(note) => router.layer(from_fn(move |request, next| {
-            answer(request, next, note.clone())
-        })),
+        Some(note) => {
+            router.layer(from_fn(move |request, next| answer(request, next, note.clone())))
+        }
     }
 }
 

@@ -18,13 +18,7 @@ pub struct Peer(pub Option<u32>);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self(
-            stream
-                .io()
-                .peer_cred()
-                .ok()
-                .map(|credentials| credentials.uid()),
-        )
+        Self(stream.io().peer_cred().ok().map(|credentials| credentials.uid()))
     }
 }
 
@@ -36,10 +30,7 @@ impl<S: Sync> FromRequestParts<S> for Asking {
     type Rejection = Reject;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Reject> {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<Peer>>()
-            .and_then(|info| info.0.0);
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>().and_then(|info| info.0.0);
         let roles = parts.extensions.get::<Arc<Roles>>();
         match (peer, roles) {
             (Some(uid), Some(roles)) => {

@@ -37,21 +37,13 @@ impl From<Problem> for Reject {
 
 impl From<Denied> for Reject {
     fn from(denied: Denied) -> Self {
-        Self(Problem {
-            kind: Kind::Denied,
-            code: 5,
-            detail: denied.to_string(),
-        })
+        Self(Problem { kind: Kind::Denied, code: 5, detail: denied.to_string() })
     }
 }
 
 impl From<JsonRejection> for Reject {
     fn from(rejection: JsonRejection) -> Self {
         // 87 is ERROR_INVALID_PARAMETER: the words do not form a request.
-        Self(Problem {
-            kind: Kind::Invalid,
-            code: 87,
-            detail: rejection.body_text(),
-        })
+        Self(Problem { kind: Kind::Invalid, code: 87, detail: rejection.body_text() })
     }
 }

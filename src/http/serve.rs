@@ -62,9 +62,7 @@ pub async fn serve_unix(
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .layer(Extension(roles))
         .into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.requested())
-        .await?;
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.requested()).await?;
     // Only after the last answer: a client that finds no socket knows that nobody is there.
     let _ = std::fs::remove_file(socket);
     Ok(())
@@ -76,18 +74,12 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(socket) {
         Ok(found) if found.file_type().is_socket() => std::fs::remove_file(socket)?,
         Ok(_) => {
-            return Err(io::Error::other(format!(
-                "{} is not a socket",
-                socket.display()
-            )));
+            return Err(io::Error::other(format!("{} is not a socket", socket.display())));
         }
         Err(_) => {}
     }
     let listener = UnixListener::bind(socket).map_err(|cause| {
-        io::Error::new(
-            cause.kind(),
-            format!("cannot listen on {}: {cause}", socket.display()),
-        )
+        io::Error::new(cause.kind(), format!("cannot listen on {}: {cause}", socket.display()))
     })?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666))?;
     Ok(listener)

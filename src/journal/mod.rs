@@ -111,11 +111,8 @@ mod tests {
         let store = Store::open(&folder.path().join("j.db"), &[MIGRATION]).unwrap();
         store
             .write::<_, Error>(|tx| {
-                let steps = [
-                    ("a", Outcome::Intended),
-                    ("b", Outcome::Intended),
-                    ("a", Outcome::Done),
-                ];
+                let steps =
+                    [("a", Outcome::Intended), ("b", Outcome::Intended), ("a", Outcome::Done)];
                 for (reference, outcome) in steps {
                     append(
                         tx,

@@ -41,10 +41,7 @@ impl From<rusqlite::Error> for Error {
         match cause.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(cause),
             Some(ErrorCode::DiskFull) => Self::Full(cause),
-            _ => Self::Unavailable {
-                what: "a statement failed".to_owned(),
-                cause: Some(cause),
-            },
+            _ => Self::Unavailable { what: "a statement failed".to_owned(), cause: Some(cause) },
         }
     }
 }

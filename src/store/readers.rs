@@ -18,29 +18,20 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { path, idle: Mutex::new(Vec::new()) }
     }
 
     pub(super) fn run<T, E: From<Error>>(
         &self,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => open_for_reading(&self.path)?,
         };
         let result = (|| {
-            connection
-                .execute_batch("BEGIN DEFERRED")
-                .map_err(Error::from)?;
+            connection.execute_batch("BEGIN DEFERRED").map_err(Error::from)?;
             let result = body(&mut Transaction::new(&connection));
             connection.execute_batch("ROLLBACK").map_err(Error::from)?;
             result

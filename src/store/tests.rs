@@ -41,11 +41,7 @@ fn a_failed_job_undoes_its_own_work_and_nobody_elses() {
                         "INSERT INTO item (id, name) VALUES ($1, $2)",
                         &[n.into(), format!("n{n}").into()],
                     )?;
-                    if n % 2 == 0 {
-                        Ok(())
-                    } else {
-                        Err(Error::Content("refused".to_owned()))
-                    }
+                    if n % 2 == 0 { Ok(()) } else { Err(Error::Content("refused".to_owned())) }
                 });
                 assert_eq!(result.is_ok(), n % 2 == 0);
             });
@@ -99,9 +95,7 @@ fn a_full_database_says_so_and_keeps_what_was_there() {
     let (_folder, store) = fresh();
     insert(&store, 1, "kept").unwrap();
     // A limit on pages is how SQLite itself simulates a full disk (SQLITE_FULL).
-    store
-        .write(|tx| tx.query("PRAGMA max_page_count = 1", &[]).map(|_| ()))
-        .unwrap();
+    store.write(|tx| tx.query("PRAGMA max_page_count = 1", &[]).map(|_| ())).unwrap();
     let filler = "x".repeat(64 * 1024);
     assert!(insert(&store, 2, &filler).is_err());
     assert_eq!(count(&store), 1);
@@ -111,9 +105,6 @@ fn a_full_database_says_so_and_keeps_what_was_there() {
 fn the_file_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let (folder, _store) = fresh();
-    let mode = std::fs::metadata(folder.path().join("test.db"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(folder.path().join("test.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

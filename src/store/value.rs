@@ -76,9 +76,7 @@ pub struct Row(pub(super) Vec<Value>);
 
 impl Row {
     fn column(&self, index: usize) -> Result<&Value, Error> {
-        self.0
-            .get(index)
-            .ok_or_else(|| Error::Content(format!("no column {index}")))
+        self.0.get(index).ok_or_else(|| Error::Content(format!("no column {index}")))
     }
 
     /// A `BIGINT` that is not null.

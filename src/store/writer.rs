@@ -31,10 +31,7 @@ impl Writer {
             .map_err(|cause| {
                 unavailable(format!("the writer thread cannot be started: {cause}"))
             })?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) fn run<T, E>(
@@ -60,15 +57,12 @@ impl Writer {
                 let _ = answer.send(result);
             })
         });
-        let sent = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(job).is_ok());
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         match end.recv() {
             Ok(result) if sent => result,
-            _ => Err(E::from(unavailable(
-                "the writer has stopped; restart the service".to_owned(),
-            ))),
+            _ => {
+                Err(E::from(unavailable("the writer has stopped; restart the service".to_owned())))
+            }
         }
     }
 }
@@ -114,11 +108,7 @@ fn commit_together(
             // shared it stands, and a further savepoint would commit alone.
             return Err(rolled_back());
         }
-        next = if answers.len() < BATCH {
-            waiting.try_recv().ok()
-        } else {
-            None
-        };
+        next = if answers.len() < BATCH { waiting.try_recv().ok() } else { None };
     }
     connection.execute_batch("COMMIT").map_err(Error::from)
 }
@@ -133,23 +123,15 @@ fn in_savepoint<T, E: From<Error>>(
     connection: &Connection,
     body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    connection
-        .execute_batch("SAVEPOINT job")
-        .map_err(Error::from)?;
+    connection.execute_batch("SAVEPOINT job").map_err(Error::from)?;
     // A panic in a closure must not take the writer, and everyone's database, with it.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         body(&mut Transaction::new(connection))
     }))
     .unwrap_or_else(|_| {
-        Err(E::from(unavailable(
-            "a write failed by a fault of ours; see the log".to_owned(),
-        )))
+        Err(E::from(unavailable("a write failed by a fault of ours; see the log".to_owned())))
     });
-    let end = if result.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    };
+    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     connection.execute_batch(end).map_err(Error::from)?;
     result
 }

@@ -21,9 +21,8 @@ pub fn run_child(layout: &Layout, role: TokenRole) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    let served = crate::hardening::harden()
-        .map_err(io::Error::other)
-        .and_then(|()| serve(layout, role));
+    let served =
+        crate::hardening::harden().map_err(io::Error::other).and_then(|()| serve(layout, role));
     hsm::shut_down();
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,10 +88,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, Failure> {
     let Request { token, pin, work } = request;
-    if let Some((name, _)) = token
-        .environment
-        .iter()
-        .find(|(name, value)| std::env::var(name).as_ref() != Ok(*value))
+    if let Some((name, _)) =
+        token.environment.iter().find(|(name, value)| std::env::var(name).as_ref() != Ok(*value))
     {
         return Err(Failure::Request(format!(
             "the workshop was started without the token's environment variable {name}; restart the service"
@@ -121,12 +118,7 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
 }
 
 fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<Answer, Failure> {
-    if let Work::CreateToken {
-        label,
-        so_pin,
-        user_pin,
-    } = work
-    {
+    if let Work::CreateToken { label, so_pin, user_pin } = work {
         let (so_pin, user_pin) = (read_pin(so_pin)?, read_pin(user_pin)?);
         let identity = hsm::provision::create_token(&token.module, &label, &so_pin, &user_pin)?;
         return Ok(identity_answer(identity));
@@ -147,9 +139,9 @@ fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<
     let workshop = hsm::provision::Workshop::open(&selection)?;
     Ok(match work {
         Work::CreateToken { .. } | Work::Identity => identity_answer(workshop.identity()),
-        Work::GenerateWrappingKey { label } => Answer::WrappingKey {
-            id: workshop.generate_wrapping_key(&label)?.to_string(),
-        },
+        Work::GenerateWrappingKey { label } => {
+            Answer::WrappingKey { id: workshop.generate_wrapping_key(&label)?.to_string() }
+        }
         Work::GenerateSigningKey { label, algorithm } => {
             signing_answer(workshop.generate_signing_key(&label, in_token_words(algorithm))?)
         }
@@ -170,10 +162,7 @@ fn identity_answer(identity: hsm::TokenIdentity) -> Answer {
 }
 
 fn signing_answer(key: hsm::KeyReference) -> Answer {
-    Answer::SigningKey {
-        id: key.id.to_string(),
-        public_key: key.public_key,
-    }
+    Answer::SigningKey { id: key.id.to_string(), public_key: key.public_key }
 }
 
 const fn in_token_words(algorithm: KeyAlgorithm) -> hsm::Algorithm {
@@ -235,10 +224,7 @@ mod tests {
     #[test]
     fn a_pin_can_be_read_out_of_its_pipe_to_the_end() {
         let mut read = String::new();
-        into_pipe(text("1234"))
-            .unwrap()
-            .read_to_string(&mut read)
-            .unwrap();
+        into_pipe(text("1234")).unwrap().read_to_string(&mut read).unwrap();
         assert_eq!(read, "1234");
     }
 }

@@ -69,9 +69,7 @@ pub(super) fn copy(
 fn free_name(copies: &Path, moment: Moment, now: UnixTime) -> io::Result<PathBuf> {
     let mut time = OffsetDateTime::from_unix_timestamp(now)
         .map_err(io::Error::other)?
-        .format(format_description!(
-            "[year][month][day]T[hour][minute][second]Z"
-        ))
+        .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
         .map_err(io::Error::other)?;
     let mut number = 0;
     if let Some((newest_time, newest_number)) = newest(copies)?
@@ -110,10 +108,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
 fn forget_oldest(copies: &Path) -> io::Result<()> {
     let finished = finished(copies)?;
     let excess = finished.len().saturating_sub(KEPT);
-    finished
-        .iter()
-        .take(excess)
-        .try_for_each(fs::remove_dir_all)
+    finished.iter().take(excess).try_for_each(fs::remove_dir_all)
 }
 
 /// Complete copies, the oldest first.
@@ -145,17 +140,9 @@ mod tests {
         let mut names = Vec::new();
         for round in 0..KEPT + 3 {
             fs::write(token.join("token.object"), round.to_string()).unwrap();
-            let moment = if round % 2 == 0 {
-                Moment::Before
-            } else {
-                Moment::After
-            };
+            let moment = if round % 2 == 0 { Moment::Before } else { Moment::After };
             // The clock goes back once; the order of the names does not.
-            let now = if round == 5 {
-                1_600_000_000
-            } else {
-                1_700_000_000
-            };
+            let now = if round == 5 { 1_600_000_000 } else { 1_700_000_000 };
             names.push(copy(&home.join("tokens"), home, moment, now).unwrap());
         }
         assert!(names.is_sorted(), "{names:?}");

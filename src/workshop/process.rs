@@ -56,10 +56,7 @@ impl WorkshopProcess {
         };
         let mut child = command.spawn().map_err(|cause| {
             failed(
-                format!(
-                    "{} cannot be started; is the installation complete?",
-                    program.display()
-                ),
+                format!("{} cannot be started; is the installation complete?", program.display()),
                 Some(cause),
             )
         })?;
@@ -73,10 +70,7 @@ impl WorkshopProcess {
 
     /// Hands over the user PIN of a source that answers once and has been asked already.
     pub fn remember_pin(&self, pin: hsm::Pin) {
-        *self
-            .asked_once
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(pin);
+        *self.asked_once.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
     }
 
     /// Initialises a free slot as a token with this label.
@@ -94,11 +88,7 @@ impl WorkshopProcess {
             Some(text) => PinWords::Text(text),
             None => PinWords::Source(user_pin.to_string()),
         };
-        let work = Work::CreateToken {
-            label: label.to_owned(),
-            so_pin,
-            user_pin,
-        };
+        let work = Work::CreateToken { label: label.to_owned(), so_pin, user_pin };
         identity(self.ask(None, work)?)
     }
 
@@ -115,9 +105,7 @@ impl WorkshopProcess {
     /// # Errors
     /// See [`Error`].
     pub fn generate_wrapping_key(&self, label: &str) -> Result<hsm::KeyId, Error> {
-        let work = Work::GenerateWrappingKey {
-            label: label.to_owned(),
-        };
+        let work = Work::GenerateWrappingKey { label: label.to_owned() };
         match self.ask(self.user_pin()?, work)? {
             Answer::WrappingKey { id } => Ok(id.parse()?),
             other => Err(unexpected(&other)),
@@ -133,10 +121,7 @@ impl WorkshopProcess {
         label: &str,
         algorithm: KeyAlgorithm,
     ) -> Result<hsm::KeyReference, Error> {
-        let work = Work::GenerateSigningKey {
-            label: label.to_owned(),
-            algorithm,
-        };
+        let work = Work::GenerateSigningKey { label: label.to_owned(), algorithm };
         signing_key(self.ask(self.user_pin()?, work)?)
     }
 
@@ -154,10 +139,7 @@ impl WorkshopProcess {
         for nibble in octets.iter().flat_map(|octet| [octet >> 4, octet & 15]) {
             hex.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
         }
-        let work = Work::ImportSigningKey {
-            label: label.to_owned(),
-            pkcs8: SecretText::new(hex),
-        };
+        let work = Work::ImportSigningKey { label: label.to_owned(), pkcs8: SecretText::new(hex) };
         signing_key(self.ask(self.user_pin()?, work)?)
     }
 
@@ -170,10 +152,7 @@ impl WorkshopProcess {
         if answers_again(source) {
             return Ok(None);
         }
-        let mut asked = self
-            .asked_once
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked_once.lock().unwrap_or_else(PoisonError::into_inner);
         let pin = match asked.take() {
             Some(pin) => pin,
             None => source.read()?,
@@ -182,23 +161,13 @@ impl WorkshopProcess {
     }
 
     fn ask(&self, pin: Option<SecretText>, work: Work) -> Result<Answer, Error> {
-        let request = Request {
-            token: self.token.clone(),
-            pin,
-            work,
-        };
+        let request = Request { token: self.token.clone(), pin, work };
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
         let pipes = &mut *pipes;
         let Some((to, from)) = &mut pipes.ends else {
-            return Err(failed(
-                "the token workshop is gone; restart the service",
-                None,
-            ));
+            return Err(failed("the token workshop is gone; restart the service", None));
         };
-        let mut from = Until {
-            from,
-            end: Instant::now() + DEADLINE,
-        };
+        let mut from = Until { from, end: Instant::now() + DEADLINE };
         let answer = wire::send(to, &request).and_then(|()| wire::receive::<Answer>(&mut from));
         let cause = match answer {
             Ok(Some(Answer::Failed { word, what })) => return Err(refusal(word, what)),
@@ -248,24 +217,16 @@ impl Read for Until<'_> {
 
 fn program() -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let folder = own
-        .parent()
-        .ok_or_else(|| io::Error::other("the program has no folder"))?;
+    let folder = own.parent().ok_or_else(|| io::Error::other("the program has no folder"))?;
     Ok(folder.join("sealwright"))
 }
 
 fn failed(what: impl Into<String>, cause: Option<io::Error>) -> Error {
-    Error::Failed {
-        what: what.into(),
-        cause,
-    }
+    Error::Failed { what: what.into(), cause }
 }
 
 fn unexpected(answer: &Answer) -> Error {
-    failed(
-        format!("the token workshop gave an answer to another question: {answer:?}"),
-        None,
-    )
+    failed(format!("the token workshop gave an answer to another question: {answer:?}"), None)
 }
 
 fn refusal(word: Word, what: String) -> Error {
@@ -282,27 +243,18 @@ fn refusal(word: Word, what: String) -> Error {
 
 fn identity(answer: Answer) -> Result<hsm::TokenIdentity, Error> {
     match answer {
-        Answer::Identity {
-            label,
-            serial,
-            manufacturer,
-            model,
-        } => Ok(hsm::TokenIdentity {
-            label,
-            serial,
-            manufacturer,
-            model,
-        }),
+        Answer::Identity { label, serial, manufacturer, model } => {
+            Ok(hsm::TokenIdentity { label, serial, manufacturer, model })
+        }
         other => Err(unexpected(&other)),
     }
 }
 
 fn signing_key(answer: Answer) -> Result<hsm::KeyReference, Error> {
     match answer {
-        Answer::SigningKey { id, public_key } => Ok(hsm::KeyReference {
-            id: id.parse()?,
-            public_key,
-        }),
+        Answer::SigningKey { id, public_key } => {
+            Ok(hsm::KeyReference { id: id.parse()?, public_key })
+        }
         other => Err(unexpected(&other)),
     }
 }

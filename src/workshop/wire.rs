@@ -158,9 +158,7 @@ pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<O
             Err(cause) => return Err(cause),
         }
     }
-    serde_json::from_slice(&line)
-        .map(Some)
-        .map_err(io::Error::from)
+    serde_json::from_slice(&line).map(Some).map_err(io::Error::from)
 }
 
 fn too_long() -> io::Error {
@@ -180,13 +178,8 @@ mod tests {
     fn lines_arrive_one_by_one_and_the_end_is_an_end() {
         let mut pipe = Vec::new();
         let answers = [
-            Answer::WrappingKey {
-                id: "00".to_owned(),
-            },
-            Answer::Failed {
-                word: Word::Locked,
-                what: "a\nb".to_owned(),
-            },
+            Answer::WrappingKey { id: "00".to_owned() },
+            Answer::Failed { word: Word::Locked, what: "a\nb".to_owned() },
         ];
         for answer in &answers {
             send(&mut pipe, answer).unwrap();
@@ -211,10 +204,7 @@ mod tests {
         let longest = "x".repeat(LONGEST_LINE - 2);
         let mut pipe = Vec::new();
         send(&mut pipe, &longest).unwrap();
-        assert_eq!(
-            receive::<String>(&mut pipe.as_slice()).unwrap(),
-            Some(longest.clone())
-        );
+        assert_eq!(receive::<String>(&mut pipe.as_slice()).unwrap(), Some(longest.clone()));
         assert!(send(&mut Vec::new(), &format!("{longest}x")).is_err());
     }
 

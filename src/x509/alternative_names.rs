@@ -34,11 +34,7 @@ impl AlternativeNames {
     /// Adds a host name; one that is there already is not added again.
     pub fn add_dns(&mut self, text: &str) -> Result<(), Error> {
         check_dns(text)?;
-        if !self
-            .dns
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(text))
-        {
+        if !self.dns.iter().any(|known| known.eq_ignore_ascii_case(text)) {
             self.dns.push(text.to_owned());
         }
         Ok(())
@@ -152,9 +148,7 @@ pub(super) fn ip_address(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return Some(Ipv4Addr::from(octets).into());
     }
-    <[u8; 16]>::try_from(octets)
-        .ok()
-        .map(|octets| Ipv6Addr::from(octets).into())
+    <[u8; 16]>::try_from(octets).ok().map(|octets| Ipv6Addr::from(octets).into())
 }
 
 fn refused(field: &str, text: &str, why: &str) -> Error {
@@ -189,9 +183,7 @@ fn check_dns(text: &str) -> Result<(), Error> {
         if label.starts_with('-') || label.ends_with('-') {
             return refused("has a label that starts or ends with a hyphen");
         }
-        if !label
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'*'))
+        if !label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'*'))
         {
             return refused("may hold only letters, digits, hyphens and dots");
         }
@@ -302,11 +294,7 @@ mod tests {
             ("a@b@example.com", false),
             ("a@*.example.com", false),
         ] {
-            assert_eq!(
-                AlternativeNames::default().add_email(text).is_ok(),
-                good,
-                "{text}"
-            );
+            assert_eq!(AlternativeNames::default().add_email(text).is_ok(), good, "{text}");
         }
         for (text, good) in [
             ("https://vc/afd/vecs/ca", true),
@@ -316,11 +304,7 @@ mod tests {
             ("https://a b", false),
             ("1http://a", false),
         ] {
-            assert_eq!(
-                AlternativeNames::default().add_uri(text).is_ok(),
-                good,
-                "{text}"
-            );
+            assert_eq!(AlternativeNames::default().add_uri(text).is_ok(), good, "{text}");
         }
     }
 

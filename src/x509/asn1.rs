@@ -63,30 +63,21 @@ impl<'a> Element<'a> {
     /// An OBJECT IDENTIFIER.
     pub(super) fn object_identifier(&self) -> der::Result<ObjectIdentifier> {
         self.tagged(OBJECT_IDENTIFIER)?;
-        ObjectIdentifier::from_bytes(self.value).map_err(|_| {
-            ErrorKind::Value {
-                tag: der::Tag::ObjectIdentifier,
-            }
-            .into()
-        })
+        ObjectIdentifier::from_bytes(self.value)
+            .map_err(|_| ErrorKind::Value { tag: der::Tag::ObjectIdentifier }.into())
     }
 
     /// The content octets of an INTEGER, checked to be the shortest form (X.690, 8.3.2).
     pub(super) fn integer(&self) -> der::Result<&'a [u8]> {
         self.tagged(INTEGER)?;
         match self.value {
-            [] => Err(ErrorKind::Length {
-                tag: der::Tag::Integer,
+            [] => Err(ErrorKind::Length { tag: der::Tag::Integer }.into()),
+            [0x00, next, ..] if *next < 0x80 => {
+                Err(ErrorKind::Noncanonical { tag: der::Tag::Integer }.into())
             }
-            .into()),
-            [0x00, next, ..] if *next < 0x80 => Err(ErrorKind::Noncanonical {
-                tag: der::Tag::Integer,
+            [0xff, next, ..] if *next >= 0x80 => {
+                Err(ErrorKind::Noncanonical { tag: der::Tag::Integer }.into())
             }
-            .into()),
-            [0xff, next, ..] if *next >= 0x80 => Err(ErrorKind::Noncanonical {
-                tag: der::Tag::Integer,
-            }
-            .into()),
             octets => Ok(octets),
         }
     }
@@ -95,10 +86,9 @@ impl<'a> Element<'a> {
     pub(super) fn unsigned(&self) -> der::Result<&'a [u8]> {
         match self.integer()? {
             [0x00, magnitude @ ..] if !magnitude.is_empty() => Ok(magnitude),
-            [first, ..] if *first >= 0x80 => Err(ErrorKind::Value {
-                tag: der::Tag::Integer,
+            [first, ..] if *first >= 0x80 => {
+                Err(ErrorKind::Value { tag: der::Tag::Integer }.into())
             }
-            .into()),
             octets => Ok(octets),
         }
     }
@@ -109,19 +99,14 @@ impl<'a> Element<'a> {
         if octets.len() > 4 {
             return Err(ErrorKind::Overflow.into());
         }
-        Ok(octets
-            .iter()
-            .fold(0, |sum, octet| sum << 8 | u32::from(*octet)))
+        Ok(octets.iter().fold(0, |sum, octet| sum << 8 | u32::from(*octet)))
     }
 
     /// A BIT STRING that is a whole number of octets.
     pub(super) fn bit_string_octets(&self) -> der::Result<&'a [u8]> {
         match self.bit_string()? {
             (0, octets) => Ok(octets),
-            _ => Err(ErrorKind::Value {
-                tag: der::Tag::BitString,
-            }
-            .into()),
+            _ => Err(ErrorKind::Value { tag: der::Tag::BitString }.into()),
         }
     }
 
@@ -131,16 +116,11 @@ impl<'a> Element<'a> {
         match self.value {
             [0, octets @ ..] => Ok((0, octets)),
             [unused @ 1..=7, octets @ ..]
-                if octets
-                    .last()
-                    .is_some_and(|last| last & ((1 << unused) - 1) == 0) =>
+                if octets.last().is_some_and(|last| last & ((1 << unused) - 1) == 0) =>
             {
                 Ok((*unused, octets))
             }
-            _ => Err(ErrorKind::Value {
-                tag: der::Tag::BitString,
-            }
-            .into()),
+            _ => Err(ErrorKind::Value { tag: der::Tag::BitString }.into()),
         }
     }
 
@@ -150,19 +130,12 @@ impl<'a> Element<'a> {
         match self.value {
             [0x00] => Ok(false),
             [0xff] => Ok(true),
-            _ => Err(ErrorKind::Noncanonical {
-                tag: der::Tag::Boolean,
-            }
-            .into()),
+            _ => Err(ErrorKind::Noncanonical { tag: der::Tag::Boolean }.into()),
         }
     }
 
     fn tagged(&self, tag: u8) -> der::Result<()> {
-        if self.tag == tag {
-            Ok(())
-        } else {
-            Err(ErrorKind::Failed.into())
-        }
+        if self.tag == tag { Ok(()) } else { Err(ErrorKind::Failed.into()) }
     }
 }
 
@@ -193,11 +166,7 @@ impl<'a> Elements<'a> {
 
     /// The next element if it has this tag.
     pub(super) fn optional(&mut self, tag: u8) -> der::Result<Option<Element<'a>>> {
-        if self.0.peek_byte() == Some(tag) {
-            self.next().map(Some)
-        } else {
-            Ok(None)
-        }
+        if self.0.peek_byte() == Some(tag) { self.next().map(Some) } else { Ok(None) }
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -278,15 +247,10 @@ mod tests {
 
     #[test]
     fn indefinite_and_overlong_lengths_are_refused() {
-        for octets in [
-            &[0x30, 0x80, 0x00, 0x00][..],
-            &[0x04, 0x81, 0x01, 0x00],
-            &[0x04, 0x05, 0x00],
-        ] {
-            assert!(
-                Elements::of(octets).and_then(|mut e| e.next()).is_err(),
-                "{octets:x?}"
-            );
+        for octets in
+            [&[0x30, 0x80, 0x00, 0x00][..], &[0x04, 0x81, 0x01, 0x00], &[0x04, 0x05, 0x00]]
+        {
+            assert!(Elements::of(octets).and_then(|mut e| e.next()).is_err(), "{octets:x?}");
         }
     }
 }

@@ -10,9 +10,8 @@ pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Certificate>, Error> {
     let text = pem::text_of(text, "a certificate file", pem::MAX_CERTIFICATES)?;
     let found = pem::blocks(text)?;
     let mut certificates = Vec::new();
-    for block in found
-        .iter()
-        .filter(|block| matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE"))
+    for block in
+        found.iter().filter(|block| matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE"))
     {
         let number = certificates.len() + 1;
         let certificate = Certificate::from_der(&block.decode()?).map_err(|error| {
@@ -50,20 +49,14 @@ mod tests {
                 b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
                 "this is a private key, not a certificate",
             ),
-            (
-                b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n",
-                "this is a PKCS #7 bundle",
-            ),
+            (b"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n", "this is a PKCS #7 bundle"),
         ] {
             let error = certificates_from_pem(text).unwrap_err();
             assert!(matches!(&error, Error::NoPem(_)), "{error}");
             assert!(error.to_string().contains(wanted), "{error}");
         }
         let huge = vec![b' '; 1024 * 1024 + 1];
-        assert!(matches!(
-            certificates_from_pem(&huge),
-            Err(Error::Malformed(_))
-        ));
+        assert!(matches!(certificates_from_pem(&huge), Err(Error::Malformed(_))));
     }
 
     #[test]
@@ -71,16 +64,7 @@ mod tests {
         let one = judge::self_signed("/CN=one").to_pem();
         let damaged = crate::x509::pem::encode("CERTIFICATE", &[0x30, 0x00]);
         let error = certificates_from_pem(format!("{one}{damaged}").as_bytes()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("certificate number 2 of the file"),
-            "{error}"
-        );
-        assert!(
-            std::error::Error::source(&error)
-                .unwrap()
-                .is::<der::Error>()
-        );
+        assert!(error.to_string().starts_with("certificate number 2 of the file"), "{error}");
+        assert!(std::error::Error::source(&error).unwrap().is::<der::Error>());
     }
 }

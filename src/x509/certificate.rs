@@ -106,8 +106,7 @@ impl Certificate {
 
     /// The keyIdentifier of authorityKeyIdentifier.
     pub fn authority_key_identifier(&self) -> Option<Vec<u8>> {
-        self.authority()
-            .and_then(|authority| authority.key_identifier)
+        self.authority().and_then(|authority| authority.key_identifier)
     }
 
     /// cA of basicConstraints.
@@ -144,9 +143,7 @@ impl Certificate {
                 GeneralName::Dns(text) => found.dns.push(text),
                 GeneralName::Uri(text) => found.uri.push(text),
                 GeneralName::Ip(octets) => {
-                    found
-                        .ip
-                        .extend(super::alternative_names::ip_address(&octets));
+                    found.ip.extend(super::alternative_names::ip_address(&octets));
                 }
                 _ => {}
             }
@@ -220,20 +217,14 @@ impl Parts {
             .and_then(|tbs| tbs.elements())
             .map_err(&unreadable)?;
         // Version 1 certificates have no version field; old roots are of that kind.
-        let version = match fields
-            .optional(context_constructed(0))
-            .map_err(&unreadable)?
-        {
+        let version = match fields.optional(context_constructed(0)).map_err(&unreadable)? {
             None => 0,
             Some(explicit) => Element::only(explicit.value, asn1::INTEGER)
                 .and_then(|version| version.small_unsigned())
                 .map_err(&unreadable)?,
         };
         let mut next = |tag: u8| fields.expect(tag).map_err(&unreadable);
-        let serial = next(asn1::INTEGER)?
-            .integer()
-            .map_err(&unreadable)?
-            .to_vec();
+        let serial = next(asn1::INTEGER)?.integer().map_err(&unreadable)?.to_vec();
         let algorithm = next(asn1::SEQUENCE)?;
         if algorithm.raw != signed.algorithm() {
             // RFC 5280, 4.1.1.2.
@@ -250,10 +241,7 @@ impl Parts {
         for unique_identifier in [context(1), context(2)] {
             fields.optional(unique_identifier).map_err(&unreadable)?;
         }
-        let extensions = match fields
-            .optional(context_constructed(3))
-            .map_err(&unreadable)?
-        {
+        let extensions = match fields.optional(context_constructed(3)).map_err(&unreadable)? {
             None => Vec::new(),
             Some(explicit) => extension::read_all(
                 &Element::only(explicit.value, asn1::SEQUENCE).map_err(&unreadable)?,
@@ -325,15 +313,7 @@ mod tests {
     fn fields_are_those_that_openssl_sees() {
         let certificate = judge::self_signed("/O=Example/CN=root");
         let printed = judge::run_on_der(
-            &[
-                "x509",
-                "-inform",
-                "DER",
-                "-noout",
-                "-serial",
-                "-fingerprint",
-                "-sha256",
-            ],
+            &["x509", "-inform", "DER", "-noout", "-serial", "-fingerprint", "-sha256"],
             certificate.as_der(),
         );
         let hex = |octets: &[u8], separator: &str| {
@@ -354,38 +334,24 @@ mod tests {
             certificate.subject_key_identifier().unwrap(),
             certificate.public_key().unwrap().key_identifier()
         );
-        assert_eq!(
-            certificate.authority_key_identifier(),
-            certificate.subject_key_identifier()
-        );
-        certificate
-            .verify_signed_by(&certificate.public_key().unwrap())
-            .unwrap();
+        assert_eq!(certificate.authority_key_identifier(), certificate.subject_key_identifier());
+        certificate.verify_signed_by(&certificate.public_key().unwrap()).unwrap();
     }
 
     #[test]
     fn two_different_signature_algorithms_are_refused() {
         let certificate = judge::self_signed("/CN=one");
-        let other = asn1::sequence(&[&asn1::object_identifier(
-            &crate::x509::oid::ECDSA_WITH_SHA384,
-        )]);
+        let other =
+            asn1::sequence(&[&asn1::object_identifier(&crate::x509::oid::ECDSA_WITH_SHA384)]);
         let forged = crate::x509::signed::assemble(certificate.tbs(), &other, &[0; 8]);
         let error = Certificate::from_der(&forged).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("two different signature algorithms"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("two different signature algorithms"), "{error}");
     }
 
     #[test]
     fn octets_after_the_certificate_are_refused() {
         let mut der = judge::self_signed("/CN=one").as_der().to_vec();
         der.push(0);
-        assert!(matches!(
-            Certificate::from_der(&der),
-            Err(Error::Malformed(_))
-        ));
+        assert!(matches!(Certificate::from_der(&der), Err(Error::Malformed(_))));
     }
 }

@@ -84,11 +84,7 @@ impl Crl {
         let extension = extension::find(&self.parts.extensions, oid::CRL_NUMBER)?;
         let number = Element::only(&extension.value, asn1::INTEGER).ok()?;
         let octets = number.unsigned().ok().filter(|octets| octets.len() <= 8)?;
-        Some(
-            octets
-                .iter()
-                .fold(0, |sum, octet| sum << 8 | u64::from(*octet)),
-        )
+        Some(octets.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
     }
 
     /// The keyIdentifier of authorityKeyIdentifier.
@@ -100,13 +96,10 @@ impl Crl {
 
     /// Serial numbers of the revoked certificates, without leading zero octets.
     pub fn revoked_serials(&self) -> impl Iterator<Item = &[u8]> {
-        self.parts
-            .revoked
-            .iter()
-            .map(|entry| match entry.serial.as_slice() {
-                [0, rest @ ..] if !rest.is_empty() => rest,
-                octets => octets,
-            })
+        self.parts.revoked.iter().map(|entry| match entry.serial.as_slice() {
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            octets => octets,
+        })
     }
 
     /// SHA-1 of the whole list: VECS names lists after it.
@@ -158,10 +151,8 @@ impl Parts {
             ));
         }
         let issuer = Name::from_der(fields.expect(asn1::SEQUENCE).map_err(&unreadable)?.raw)?;
-        let this_update = fields
-            .next()
-            .and_then(|moment| time::read(&moment))
-            .map_err(&unreadable)?;
+        let this_update =
+            fields.next().and_then(|moment| time::read(&moment)).map_err(&unreadable)?;
         let mut next_update = None;
         for kind in [asn1::UTC_TIME, asn1::GENERALIZED_TIME] {
             if let Some(moment) = fields.optional(kind).map_err(&unreadable)? {
@@ -173,10 +164,7 @@ impl Parts {
             Some(list) => read_entries(&list)?,
             None => Vec::new(),
         };
-        let extensions = match fields
-            .optional(context_constructed(0))
-            .map_err(&unreadable)?
-        {
+        let extensions = match fields.optional(context_constructed(0)).map_err(&unreadable)? {
             None => Vec::new(),
             Some(explicit) => extension::read_all(
                 &Element::only(explicit.value, asn1::SEQUENCE).map_err(&unreadable)?,
@@ -188,14 +176,7 @@ impl Parts {
                 "the revocation list has a version that does not exist".into(),
             ));
         }
-        Ok(Self {
-            version,
-            issuer,
-            this_update,
-            next_update,
-            revoked,
-            extensions,
-        })
+        Ok(Self { version, issuer, this_update, next_update, revoked, extensions })
     }
 }
 
@@ -208,25 +189,16 @@ fn read_entries(list: &Element<'_>) -> Result<Vec<Revoked>, Error> {
             .expect(asn1::SEQUENCE)
             .and_then(|entry| entry.elements())
             .map_err(&unreadable)?;
-        let serial = parts
-            .next()
-            .and_then(|serial| serial.integer())
-            .map_err(&unreadable)?
-            .to_vec();
-        let revoked_at = parts
-            .next()
-            .and_then(|moment| time::read(&moment))
-            .map_err(&unreadable)?;
+        let serial =
+            parts.next().and_then(|serial| serial.integer()).map_err(&unreadable)?.to_vec();
+        let revoked_at =
+            parts.next().and_then(|moment| time::read(&moment)).map_err(&unreadable)?;
         let extensions = match parts.optional(asn1::SEQUENCE).map_err(&unreadable)? {
             Some(list) => extension::read_all(&list)?,
             None => Vec::new(),
         };
         parts.finish().map_err(&unreadable)?;
-        entries.push(Revoked {
-            serial,
-            revoked_at,
-            extensions,
-        });
+        entries.push(Revoked { serial, revoked_at, extensions });
     }
     Ok(entries)
 }

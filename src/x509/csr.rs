@@ -57,17 +57,13 @@ impl Csr {
         let mut fields = Element::only(signed.tbs(), asn1::SEQUENCE)
             .and_then(|info| info.elements())
             .map_err(&unreadable)?;
-        let version = fields
-            .next()
-            .and_then(|version| version.small_unsigned())
-            .map_err(&unreadable)?;
+        let version =
+            fields.next().and_then(|version| version.small_unsigned()).map_err(&unreadable)?;
         let subject = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
         let key = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
         // RFC 2986 wants the attributes to be there even when there are none; old tools leave
         // them out, and nothing depends on it.
-        let attributes = fields
-            .optional(context_constructed(0))
-            .map_err(&unreadable)?;
+        let attributes = fields.optional(context_constructed(0)).map_err(&unreadable)?;
         fields.finish().map_err(&unreadable)?;
         if version != 0 {
             return Err(Error::Malformed(
@@ -135,10 +131,7 @@ fn requested_extensions(attributes: &Element<'_>) -> Result<Vec<Extension>, Erro
             .expect(asn1::SEQUENCE)
             .and_then(|attribute| read_attribute(&attribute))
             .map_err(&unreadable)?;
-        if !matches!(
-            kind,
-            oid::EXTENSION_REQUEST | oid::MICROSOFT_EXTENSION_REQUEST
-        ) {
+        if !matches!(kind, oid::EXTENSION_REQUEST | oid::MICROSOFT_EXTENSION_REQUEST) {
             continue;
         }
         let list = Element::only(values.value, asn1::SEQUENCE).map_err(&unreadable)?;
@@ -227,10 +220,8 @@ mod tests {
     }
 
     fn names(names: &[(u8, &[u8])]) -> Vec<u8> {
-        let names: Vec<Vec<u8>> = names
-            .iter()
-            .map(|(tag, name)| asn1::encode(*tag, &[name]))
-            .collect();
+        let names: Vec<Vec<u8>> =
+            names.iter().map(|(tag, name)| asn1::encode(*tag, &[name])).collect();
         let parts: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
         extension(oid::SUBJECT_ALT_NAME, &asn1::sequence(&parts))
     }
@@ -299,11 +290,7 @@ mod tests {
         let bad = names(&[(0x87, &[1, 2, 3])]);
         let error = signed(&[0x30, 0x00], &[&request_of(&[&bad])]).unwrap_err();
         assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
-        let mixed = names(&[
-            (0x88, &[0x2a, 0x03]),
-            (0x82, b"*.example.com"),
-            (0x87, &[0; 16]),
-        ]);
+        let mixed = names(&[(0x88, &[0x2a, 0x03]), (0x82, b"*.example.com"), (0x87, &[0; 16])]);
         let csr = signed(&[0x30, 0x00], &[&request_of(&[&mixed])]).unwrap();
         let requested = csr.requested();
         assert_eq!(requested.unsupported_names, ["registeredID"]);
@@ -328,9 +315,7 @@ mod tests {
         }
         let huge = "x".repeat(64 * 1024 + 1);
         assert!(matches!(Csr::from_pem(&huge), Err(Error::Malformed(_))));
-        let swapped = folder
-            .read("c")
-            .replace("CERTIFICATE", "CERTIFICATE REQUEST");
+        let swapped = folder.read("c").replace("CERTIFICATE", "CERTIFICATE REQUEST");
         assert!(matches!(Csr::from_pem(&swapped), Err(Error::Malformed(_))));
     }
 

@@ -20,27 +20,18 @@ impl Refusal {
         sentence: impl Into<String>,
         cause: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        Self {
-            sentence: sentence.into(),
-            cause: Some(cause.into()),
-        }
+        Self { sentence: sentence.into(), cause: Some(cause.into()) }
     }
 
     /// The same finding in the words of the layer above; the cause stays, and is not said twice.
     pub(super) fn reworded(self, reword: impl FnOnce(&str) -> String) -> Self {
-        Self {
-            sentence: reword(&self.sentence),
-            cause: self.cause,
-        }
+        Self { sentence: reword(&self.sentence), cause: self.cause }
     }
 }
 
 impl<T: Into<String>> From<T> for Refusal {
     fn from(sentence: T) -> Self {
-        Self {
-            sentence: sentence.into(),
-            cause: None,
-        }
+        Self { sentence: sentence.into(), cause: None }
     }
 }
 
@@ -60,9 +51,7 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause
-            .as_deref()
-            .map(|cause| cause as &(dyn StdError + 'static))
+        self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
     }
 }
 

@@ -21,10 +21,7 @@ pub(super) struct Extension {
 pub(super) fn read_all(list: &Element<'_>) -> Result<Vec<Extension>, Error> {
     let extensions = read_list(list).map_err(asn1::unreadable("the list of extensions"))?;
     for (position, extension) in extensions.iter().enumerate() {
-        if extensions[..position]
-            .iter()
-            .any(|earlier| earlier.kind == extension.kind)
-        {
+        if extensions[..position].iter().any(|earlier| earlier.kind == extension.kind) {
             return Err(Error::Malformed(
                 format!(
                     "the extension {} is there twice; ask for a correct one from where this was made",
@@ -49,11 +46,7 @@ fn read_list(list: &Element<'_>) -> der::Result<Vec<Extension>> {
         };
         let value = parts.expect(asn1::OCTET_STRING)?.value.to_vec();
         parts.finish()?;
-        extensions.push(Extension {
-            kind,
-            critical,
-            value,
-        });
+        extensions.push(Extension { kind, critical, value });
     }
     Ok(extensions)
 }
@@ -129,9 +122,7 @@ impl KeyUsage {
         ]
         .into_iter()
         .enumerate()
-        .fold(0, |octet: u8, (number, set)| {
-            octet | (u8::from(set) << (7 - number))
-        });
+        .fold(0, |octet: u8, (number, set)| octet | (u8::from(set) << (7 - number)));
         if octet == 0 {
             return asn1::encode(asn1::BIT_STRING, &[&[0]]);
         }
@@ -179,9 +170,7 @@ impl AuthorityKeyIdentifier {
             .and_then(|list| list.elements())
             .map_err(&unreadable)?;
         let key = parts.optional(context(0)).map_err(&unreadable)?;
-        let issuer = parts
-            .optional(context_constructed(1))
-            .map_err(&unreadable)?;
+        let issuer = parts.optional(context_constructed(1)).map_err(&unreadable)?;
         let serial = parts.optional(context(2)).map_err(&unreadable)?;
         parts.finish().map_err(&unreadable)?;
         Ok(Self {
@@ -252,12 +241,7 @@ mod tests {
     #[test]
     fn basic_constraints_are_read_strictly() {
         let read = |value: &[u8]| BasicConstraints::read(value).ok();
-        let ca = |path_length| {
-            Some(BasicConstraints {
-                ca: true,
-                path_length,
-            })
-        };
+        let ca = |path_length| Some(BasicConstraints { ca: true, path_length });
         assert_eq!(read(&[0x30, 0x00]), Some(BasicConstraints::default()));
         assert_eq!(read(&[0x30, 0x03, 1, 1, 0xff]), ca(None));
         assert_eq!(read(&[0x30, 0x06, 1, 1, 0xff, 2, 1, 0]), ca(Some(0)));

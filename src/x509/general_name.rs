@@ -63,15 +63,13 @@ impl GeneralName {
             tag if tag == context_constructed(5) => Self::EdiParty,
             tag if tag == context(6) => Self::Uri(ia5("uniformResourceIdentifier", element)?),
             tag if tag == context(7) => Self::Ip(element.value.to_vec()),
-            tag if tag == context(8) => Self::Registered(
-                ObjectIdentifier::from_bytes(element.value).map_err(|cause| {
+            tag if tag == context(8) => {
+                Self::Registered(ObjectIdentifier::from_bytes(element.value).map_err(|cause| {
                     Error::Malformed(Refusal::because("a registeredID cannot be read", cause))
-                })?,
-            ),
+                })?)
+            }
             _ => {
-                return Err(Error::Malformed(
-                    "a name of a kind that does not exist".into(),
-                ));
+                return Err(Error::Malformed("a name of a kind that does not exist".into()));
             }
         })
     }

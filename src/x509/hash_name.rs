@@ -50,11 +50,7 @@ fn folded(text: &str) -> String {
 }
 
 fn first_four(digest: &[u8]) -> u32 {
-    digest
-        .iter()
-        .take(4)
-        .rev()
-        .fold(0, |sum, octet| sum << 8 | u32::from(*octet))
+    digest.iter().take(4).rev().fold(0, |sum, octet| sum << 8 | u32::from(*octet))
 }
 
 #[cfg(test)]
@@ -74,14 +70,7 @@ mod tests {
         ] {
             let certificate = judge::self_signed(subject);
             let printed = judge::run_on_der(
-                &[
-                    "x509",
-                    "-inform",
-                    "DER",
-                    "-noout",
-                    "-subject_hash",
-                    "-subject_hash_old",
-                ],
+                &["x509", "-inform", "DER", "-noout", "-subject_hash", "-subject_hash_old"],
                 certificate.as_der(),
             );
             assert_eq!(

@@ -41,17 +41,11 @@ impl Folder {
     }
 
     pub(crate) fn certificate(&self, file: &str) -> Certificate {
-        certificates_from_pem(self.read(file).as_bytes())
-            .unwrap()
-            .remove(0)
+        certificates_from_pem(self.read(file).as_bytes()).unwrap().remove(0)
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(program)
-            .args(arguments)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap()
+        Command::new(program).args(arguments).current_dir(self.0.path()).output().unwrap()
     }
 }
 

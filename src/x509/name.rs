@@ -38,10 +38,7 @@ impl Name {
         for attribute in rdns.iter().flatten() {
             attribute.check()?;
         }
-        Ok(Self {
-            der: der.to_vec(),
-            rdns,
-        })
+        Ok(Self { der: der.to_vec(), rdns })
     }
 
     /// A name of one attribute per RDN, in this order.
@@ -157,11 +154,7 @@ fn read_rdns(name: &Element<'_>) -> der::Result<Vec<Vec<Attribute>>> {
             let kind = parts.next()?.object_identifier()?;
             let value = parts.next()?;
             parts.finish()?;
-            rdn.push(Attribute {
-                kind,
-                tag: value.tag,
-                value: value.value.to_vec(),
-            });
+            rdn.push(Attribute { kind, tag: value.tag, value: value.value.to_vec() });
             if attributes.is_finished() {
                 break;
             }
@@ -176,10 +169,9 @@ impl Attribute {
     pub(super) fn characters(&self) -> Option<String> {
         match self.tag {
             asn1::UTF8_STRING => String::from_utf8(self.value.clone()).ok(),
-            asn1::PRINTABLE_STRING | asn1::IA5_STRING | asn1::VISIBLE_STRING => self
-                .value
-                .is_ascii()
-                .then(|| self.value.iter().copied().map(char::from).collect()),
+            asn1::PRINTABLE_STRING | asn1::IA5_STRING | asn1::VISIBLE_STRING => {
+                self.value.is_ascii().then(|| self.value.iter().copied().map(char::from).collect())
+            }
             // Everybody, OpenSSL included, reads T61String as Latin-1.
             asn1::T61_STRING => Some(self.value.iter().copied().map(char::from).collect()),
             asn1::BMP_STRING => {
@@ -192,10 +184,7 @@ impl Attribute {
                     })
                     .collect::<Option<_>>()?;
                 // BMPString is UCS-2: a surrogate is not a character.
-                units
-                    .into_iter()
-                    .map(|unit| char::from_u32(u32::from(unit)))
-                    .collect()
+                units.into_iter().map(|unit| char::from_u32(u32::from(unit))).collect()
             }
             _ => None,
         }
@@ -293,11 +282,7 @@ mod tests {
     use crate::x509::{Error, asn1, judge, oid};
 
     fn named(tag: u8, value: &[u8]) -> Result<Name, Error> {
-        Name::of_attributes(vec![Attribute {
-            kind: oid::COMMON_NAME,
-            tag,
-            value: value.to_vec(),
-        }])
+        Name::of_attributes(vec![Attribute { kind: oid::COMMON_NAME, tag, value: value.to_vec() }])
     }
 
     #[test]
@@ -311,21 +296,10 @@ mod tests {
         ] {
             let certificate = judge::self_signed(subject);
             let expected = judge::run_on_der(
-                &[
-                    "x509",
-                    "-inform",
-                    "DER",
-                    "-noout",
-                    "-subject",
-                    "-nameopt",
-                    "RFC2253,-esc_msb",
-                ],
+                &["x509", "-inform", "DER", "-noout", "-subject", "-nameopt", "RFC2253,-esc_msb"],
                 certificate.as_der(),
             );
-            assert_eq!(
-                format!("subject={}\n", certificate.subject().to_text()),
-                expected
-            );
+            assert_eq!(format!("subject={}\n", certificate.subject().to_text()), expected);
         }
     }
 
@@ -355,18 +329,8 @@ mod tests {
 
     #[test]
     fn old_string_types_are_read() {
-        assert_eq!(
-            named(asn1::T61_STRING, b"Z\xfcrich")
-                .unwrap()
-                .common_names(),
-            ["Zürich"]
-        );
-        assert_eq!(
-            named(asn1::BMP_STRING, b"\0Z\0\xfc")
-                .unwrap()
-                .common_names(),
-            ["Zü"]
-        );
+        assert_eq!(named(asn1::T61_STRING, b"Z\xfcrich").unwrap().common_names(), ["Zürich"]);
+        assert_eq!(named(asn1::BMP_STRING, b"\0Z\0\xfc").unwrap().common_names(), ["Zü"]);
     }
 
     #[test]
@@ -378,9 +342,6 @@ mod tests {
         }])
         .unwrap();
         assert_eq!(name.to_text(), "1.2.3.4=#0C0178");
-        assert_eq!(
-            named(asn1::UTF8_STRING, b"a\x1b[2J").unwrap().to_text(),
-            "CN=a\\1B[2J"
-        );
+        assert_eq!(named(asn1::UTF8_STRING, b"a\x1b[2J").unwrap().to_text(), "CN=a\\1B[2J");
     }
 }

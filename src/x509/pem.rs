@@ -39,11 +39,7 @@ impl Block<'_> {
     ///
     /// The buffer is sized once and wipes itself, because the block may be a private key.
     pub(super) fn strict_text(&self) -> Zeroizing<String> {
-        let base64 = || {
-            self.body
-                .bytes()
-                .filter(|octet| !octet.is_ascii_whitespace())
-        };
+        let base64 = || self.body.bytes().filter(|octet| !octet.is_ascii_whitespace());
         let count = base64().count();
         let markers = BEGIN.len() + END.len() + 2 * (self.label.len() + DASHES.len() + 1);
         let mut text = Zeroizing::new(String::with_capacity(markers + count + count / 64 + 1));
@@ -55,11 +51,7 @@ impl Block<'_> {
                 text.push('\n');
             }
             // Anything that is not ASCII becomes a character that the decoder refuses.
-            text.push(if octet.is_ascii() {
-                char::from(octet)
-            } else {
-                '?'
-            });
+            text.push(if octet.is_ascii() { char::from(octet) } else { '?' });
         }
         text.push('\n');
         for part in [END, self.label, DASHES, "\n"] {
@@ -118,9 +110,7 @@ pub(super) fn blocks(text: &str) -> Result<Vec<Block<'_>>, Error> {
     let mut rest = text;
     while let Some(start) = rest.find(BEGIN) {
         let after = &rest[start + BEGIN.len()..];
-        let Some((label, after)) = after
-            .split_once(DASHES)
-            .filter(|(label, _)| is_label(label))
+        let Some((label, after)) = after.split_once(DASHES).filter(|(label, _)| is_label(label))
         else {
             return Err(Error::Malformed(
                 format!("a line starts with \"{BEGIN}\" but is no PEM marker; the file is damaged, copy it again").into(),
@@ -186,9 +176,7 @@ pub(super) fn damaged(label: &str, cause: der::pem::Error) -> Error {
 fn is_label(label: &str) -> bool {
     !label.is_empty()
         && label.len() <= 64
-        && label
-            .bytes()
-            .all(|octet| matches!(octet, b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'#'))
+        && label.bytes().all(|octet| matches!(octet, b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'#'))
 }
 
 fn describe(label: &str) -> String {
@@ -215,9 +203,7 @@ mod tests {
         let one = encode("CERTIFICATE", &[1, 2, 3]);
         let glued = format!(
             "Bag Attributes\r\n{}{}",
-            encode("PRIVATE KEY", &[9; 100])
-                .trim_end()
-                .replace('\n', "\r\n"),
+            encode("PRIVATE KEY", &[9; 100]).trim_end().replace('\n', "\r\n"),
             one
         );
         let found = blocks(&glued).unwrap();
@@ -265,9 +251,7 @@ mod tests {
             (&[0x80, 0x81], "not text"),
             (&[b'-'; 65], "65 octets long"),
         ] {
-            let sentence = text_of(octets, "a certificate", 64)
-                .unwrap_err()
-                .to_string();
+            let sentence = text_of(octets, "a certificate", 64).unwrap_err().to_string();
             assert!(sentence.contains(wanted), "{sentence}");
         }
     }

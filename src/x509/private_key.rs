@@ -47,10 +47,7 @@ impl PrivateKey {
             }
         };
         let pair = rsa::KeyPair::generate(size).map_err(|cause| {
-            Error::Building(Refusal::because(
-                "no RSA key could be made; try again",
-                cause,
-            ))
+            Error::Building(Refusal::because("no RSA key could be made; try again", cause))
         })?;
         Self::of(Pair::Rsa(pair))
     }
@@ -94,17 +91,12 @@ impl PrivateKey {
         let signed = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(
-                    &signature::RSA_PKCS1_SHA256,
-                    &random,
-                    message,
-                    &mut signature,
-                )
-                .map(|()| signature)
+                pair.sign(&signature::RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map(|()| signature)
             }
-            Pair::Ec(pair) => pair
-                .sign(&random, message)
-                .map(|signature| signature.as_ref().to_vec()),
+            Pair::Ec(pair) => {
+                pair.sign(&random, message).map(|signature| signature.as_ref().to_vec())
+            }
         };
         let signature = signed.map_err(|cause| {
             Error::Signature(Refusal::because("the private key could not sign", cause))
@@ -116,10 +108,7 @@ impl PrivateKey {
 
     fn generate_ec(algorithm: &'static EcdsaSigningAlgorithm) -> Result<Self, Error> {
         let pair = EcdsaKeyPair::generate(algorithm).map_err(|cause| {
-            Error::Building(Refusal::because(
-                "no EC key could be made; try again",
-                cause,
-            ))
+            Error::Building(Refusal::because("no EC key could be made; try again", cause))
         })?;
         Self::of(Pair::Ec(pair))
     }
@@ -135,10 +124,7 @@ impl PrivateKey {
                 cause,
             ))
         })?;
-        let key = Self {
-            public_key: PublicKey::from_spki_der(spki.as_ref())?,
-            pair,
-        };
+        let key = Self { public_key: PublicKey::from_spki_der(spki.as_ref())?, pair };
         // Asked once here, so that giving the key out cannot fail later.
         if key.pkcs8().is_empty() {
             return Err(Error::KeyNotAccepted(
@@ -151,12 +137,10 @@ impl PrivateKey {
     /// Always written anew by the library: version 1, no attributes, whatever the file said.
     fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
         let written = match &self.pair {
-            Pair::Rsa(pair) => pair
-                .as_der()
-                .map(|octets| Zeroizing::new(octets.as_ref().to_vec())),
-            Pair::Ec(pair) => pair
-                .to_pkcs8v1()
-                .map(|octets| Zeroizing::new(octets.as_ref().to_vec())),
+            Pair::Rsa(pair) => pair.as_der().map(|octets| Zeroizing::new(octets.as_ref().to_vec())),
+            Pair::Ec(pair) => {
+                pair.to_pkcs8v1().map(|octets| Zeroizing::new(octets.as_ref().to_vec()))
+            }
         };
         written.unwrap_or_default()
     }

@@ -42,11 +42,7 @@ impl PublicKey {
                 cause,
             ))
         })?;
-        Ok(Self {
-            der: der.to_vec(),
-            key: info.key.to_vec(),
-            algorithm,
-        })
+        Ok(Self { der: der.to_vec(), key: info.key.to_vec(), algorithm })
     }
 
     /// The octets, as they were read.
@@ -121,19 +117,11 @@ impl<'a> Info<'a> {
         let mut parts = Element::only(der, asn1::SEQUENCE)?.elements()?;
         let mut identifier = parts.expect(asn1::SEQUENCE)?.elements()?;
         let kind = identifier.next()?.object_identifier()?;
-        let parameters = if identifier.is_finished() {
-            None
-        } else {
-            Some(identifier.next()?)
-        };
+        let parameters = if identifier.is_finished() { None } else { Some(identifier.next()?) };
         identifier.finish()?;
         let key = parts.expect(asn1::BIT_STRING)?.bit_string_octets()?;
         parts.finish()?;
-        Ok(Self {
-            kind,
-            parameters,
-            key,
-        })
+        Ok(Self { kind, parameters, key })
     }
 
     /// Modulus and exponent of an RSA key, as magnitudes.
@@ -147,8 +135,7 @@ impl<'a> Info<'a> {
 
     /// The named curve of an EC key.
     pub(super) fn curve(&self) -> Option<ObjectIdentifier> {
-        self.parameters
-            .and_then(|parameters| parameters.object_identifier().ok())
+        self.parameters.and_then(|parameters| parameters.object_identifier().ok())
     }
 
     fn algorithm(&self) -> Result<KeyAlgorithm, Error> {
@@ -164,19 +151,14 @@ impl<'a> Info<'a> {
 
     fn rsa_algorithm(&self) -> Result<KeyAlgorithm, Error> {
         // RFC 3279, 2.3.1: the parameters must be NULL.
-        if self
-            .parameters
-            .is_none_or(|parameters| parameters.raw != [0x05, 0x00])
-        {
+        if self.parameters.is_none_or(|parameters| parameters.raw != [0x05, 0x00]) {
             return Err(Error::Malformed(
                 "the RSA public key has unusual parameters; make the request again with another tool".into(),
             ));
         }
         let (modulus, exponent) = self.rsa().map_err(asn1::unreadable("the RSA public key"))?;
         let bits = bits(modulus);
-        let Some(bits) = u16::try_from(bits)
-            .ok()
-            .filter(|bits| (2048..=8192).contains(bits))
+        let Some(bits) = u16::try_from(bits).ok().filter(|bits| (2048..=8192).contains(bits))
         else {
             return Err(weak_rsa(bits));
         };
@@ -259,18 +241,9 @@ mod tests {
                 &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
                 Some(KeyAlgorithm::P384),
             ),
-            (
-                &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
-                None,
-            ),
-            (
-                &["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"],
-                None,
-            ),
-            (
-                &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
-                None,
-            ),
+            (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"], None),
+            (&["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"], None),
+            (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], None),
             (&["-algorithm", "ED25519"], None),
         ] {
             match (PublicKey::from_spki_der(&judge::public_key(key)), expected) {
@@ -287,9 +260,6 @@ mod tests {
             judge::public_key(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
         let last = spki.len() - 1;
         spki[last] ^= 1;
-        assert!(matches!(
-            PublicKey::from_spki_der(&spki),
-            Err(Error::KeyNotAccepted(_))
-        ));
+        assert!(matches!(PublicKey::from_spki_der(&spki), Err(Error::KeyNotAccepted(_))));
     }
 }

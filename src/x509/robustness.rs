@@ -51,11 +51,7 @@ fn inputs(algorithm: KeyAlgorithm) -> (Folder, PrivateKey, Certificate, Csr) {
 
 #[test]
 fn a_changed_request_never_verifies() {
-    for algorithm in [
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-        KeyAlgorithm::Rsa(2048),
-    ] {
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa(2048)] {
         let (folder, _, _, csr) = inputs(algorithm);
         for changed in damaged(csr.as_der()) {
             assert!(Csr::from_der(&changed).is_err(), "{changed:x?}");
@@ -109,10 +105,7 @@ fn a_changed_revocation_list_never_verifies_and_nothing_panics_on_it() {
     let draft: Draft = draft_crl(&template, &root).unwrap();
     let der = draft.assemble(&key.sign(draft.tbs()).unwrap());
     let public_key = root.public_key().unwrap();
-    Crl::from_der(&der)
-        .unwrap()
-        .verify_signed_by(&public_key)
-        .unwrap();
+    Crl::from_der(&der).unwrap().verify_signed_by(&public_key).unwrap();
     for changed in damaged(&der) {
         if let Ok(crl) = Crl::from_der(&changed) {
             assert!(crl.verify_signed_by(&public_key).is_err(), "{changed:x?}");
@@ -126,11 +119,7 @@ fn a_changed_revocation_list_never_verifies_and_nothing_panics_on_it() {
 
 #[test]
 fn nothing_panics_on_a_damaged_private_key() {
-    for algorithm in [
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-        KeyAlgorithm::Rsa(2048),
-    ] {
+    for algorithm in [KeyAlgorithm::P256, KeyAlgorithm::P384, KeyAlgorithm::Rsa(2048)] {
         let key = PrivateKey::generate(algorithm).unwrap();
         let der = key.to_pkcs8_der();
         for changed in damaged(der.expose_secret()) {
@@ -157,10 +146,7 @@ fn deep_nesting_and_huge_lengths_are_refused() {
         &[0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         &[],
     ] {
-        assert!(matches!(
-            Certificate::from_der(octets),
-            Err(Error::Malformed(_))
-        ));
+        assert!(matches!(Certificate::from_der(octets), Err(Error::Malformed(_))));
         assert!(matches!(Crl::from_der(octets), Err(Error::Malformed(_))));
         assert!(matches!(Csr::from_der(octets), Err(Error::Malformed(_))));
     }

@@ -18,10 +18,9 @@ use crate::base::KeyAlgorithm;
 /// v1.5, RFC 4055) and P-256, SHA-384 for P-384 (RFC 5758).
 pub(super) fn identifier_for(key: KeyAlgorithm) -> Vec<u8> {
     match key {
-        KeyAlgorithm::Rsa(_) => asn1::sequence(&[
-            &asn1::object_identifier(&oid::SHA256_WITH_RSA),
-            &[0x05, 0x00],
-        ]),
+        KeyAlgorithm::Rsa(_) => {
+            asn1::sequence(&[&asn1::object_identifier(&oid::SHA256_WITH_RSA), &[0x05, 0x00]])
+        }
         KeyAlgorithm::P256 => asn1::sequence(&[&asn1::object_identifier(&oid::ECDSA_WITH_SHA256)]),
         KeyAlgorithm::P384 => asn1::sequence(&[&asn1::object_identifier(&oid::ECDSA_WITH_SHA384)]),
     }
@@ -60,10 +59,7 @@ fn accepted(
     // Anything but the exact form of RFC 4055 (NULL) and RFC 5758 (absent) is another algorithm.
     let plain = asn1::sequence(&[&asn1::object_identifier(&kind)]);
     let with_null = asn1::sequence(&[&asn1::object_identifier(&kind), &[0x05, 0x00]]);
-    let is_rsa = matches!(
-        kind,
-        oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA
-    );
+    let is_rsa = matches!(kind, oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA);
     // RFC 4055, 5: absent parameters must be accepted too where they should have been NULL.
     if identifier != plain && !(is_rsa && identifier == with_null) {
         return Err(not_accepted(kind));

@@ -59,9 +59,5 @@ impl Signed {
 
 /// Puts a signed structure together.
 pub(super) fn assemble(tbs: &[u8], algorithm: &[u8], signature: &[u8]) -> Vec<u8> {
-    asn1::sequence(&[
-        tbs,
-        algorithm,
-        &asn1::encode(asn1::BIT_STRING, &[&[0], signature]),
-    ])
+    asn1::sequence(&[tbs, algorithm, &asn1::encode(asn1::BIT_STRING, &[&[0], signature])])
 }

@@ -58,17 +58,11 @@ impl SubjectFields {
 }
 
 fn trimmed(field: &Option<String>) -> Option<&str> {
-    field
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    field.as_deref().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn tokens(text: &str, separator: char) -> Vec<&str> {
-    text.split(separator)
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
-        .collect()
+    text.split(separator).map(str::trim).filter(|token| !token.is_empty()).collect()
 }
 
 /// VMCA's own tokeniser: the first component ends at a dot, the later ones at commas. So
@@ -119,10 +113,7 @@ fn domain_attribute(component: &str) -> Result<Attribute, Error> {
         ));
     }
     let attribute = text_attribute("DomainComponent", oid::DOMAIN_COMPONENT, component, 63)?;
-    Ok(Attribute {
-        tag: asn1::IA5_STRING,
-        ..attribute
-    })
+    Ok(Attribute { tag: asn1::IA5_STRING, ..attribute })
 }
 
 fn text_attribute(
@@ -142,18 +133,11 @@ fn text_attribute(
     }
     if value.chars().any(char::is_control) {
         return Err(Error::Field(
-            format!(
-                "{field} \"{}\" holds a control character; remove it",
-                value.escape_debug()
-            )
-            .into(),
+            format!("{field} \"{}\" holds a control character; remove it", value.escape_debug())
+                .into(),
         ));
     }
-    Ok(Attribute {
-        kind,
-        tag: asn1::UTF8_STRING,
-        value: value.as_bytes().to_vec(),
-    })
+    Ok(Attribute { kind, tag: asn1::UTF8_STRING, value: value.as_bytes().to_vec() })
 }
 
 #[cfg(test)]
@@ -211,12 +195,9 @@ mod tests {
             ("dc=vsphere,dc=local", "DC=vsphere\\,dc=local"),
             ("..", ""),
         ] {
-            let name = SubjectFields {
-                domain_component: field(text),
-                ..SubjectFields::default()
-            }
-            .to_name()
-            .unwrap();
+            let name = SubjectFields { domain_component: field(text), ..SubjectFields::default() }
+                .to_name()
+                .unwrap();
             assert_eq!(name.to_text(), expected, "{text}");
         }
     }
@@ -224,14 +205,8 @@ mod tests {
     #[test]
     fn a_country_is_exactly_two_letters() {
         for wrong in ["USA", "U", "", "U1", "ÄÖ"] {
-            let fields = SubjectFields {
-                country: field(wrong),
-                ..SubjectFields::default()
-            };
-            assert!(
-                matches!(fields.to_name(), Err(Error::Country(_))),
-                "{wrong}"
-            );
+            let fields = SubjectFields { country: field(wrong), ..SubjectFields::default() };
+            assert!(matches!(fields.to_name(), Err(Error::Country(_))), "{wrong}");
         }
     }
 

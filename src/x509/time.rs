@@ -20,29 +20,21 @@ pub(super) fn read(element: &Element<'_>) -> der::Result<UnixTime> {
 /// The moment as rcgen takes it; only moments that certificates can hold.
 pub(super) fn calendar(moment: UnixTime) -> Result<OffsetDateTime, Error> {
     let calendar = OffsetDateTime::from_unix_timestamp(moment).map_err(|cause| {
-        Error::Building(Refusal::because(
-            "the date is outside the calendar of certificates",
-            cause,
-        ))
+        Error::Building(Refusal::because("the date is outside the calendar of certificates", cause))
     })?;
     if (1970..=9999).contains(&calendar.year()) {
         Ok(calendar)
     } else {
         Err(Error::Building(
-            format!(
-                "a certificate cannot hold a date in the year {}",
-                calendar.year()
-            )
-            .into(),
+            format!("a certificate cannot hold a date in the year {}", calendar.year()).into(),
         ))
     }
 }
 
 /// `Jan  2 03:04:05 2026 GMT`, as OpenSSL prints times.
 pub(super) fn openssl_text(moment: UnixTime) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     match OffsetDateTime::from_unix_timestamp(moment) {
         Ok(at) => format!(
             "{} {:2} {:02}:{:02}:{:02} {} GMT",
@@ -61,9 +53,6 @@ pub(super) fn openssl_text(moment: UnixTime) -> String {
 pub(super) fn text(moment: UnixTime) -> String {
     OffsetDateTime::from_unix_timestamp(moment)
         .ok()
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
+        .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
         .unwrap_or_else(|| moment.to_string())
 }

@@ -11,7 +11,12 @@ fn active_ca(appliance: &Appliance) -> String {
 }
 
 /// Signs VMCA's request with these extensions and options, and offers the chain.
-fn offer(appliance: &Appliance, enterprise: &Enterprise, extensions: &str, options: &[&str]) -> PathBuf {
+fn offer(
+    appliance: &Appliance,
+    enterprise: &Enterprise,
+    extensions: &str,
+    options: &[&str],
+) -> PathBuf {
     let vmca =
         enterprise.sign_as("issuing", &appliance.file("vmca.csr"), extensions, options, "vmca.cer");
     enterprise.chain_of("offer.cer", &[&vmca, &enterprise.path("issuing.cer"), &enterprise.root()])
@@ -37,17 +42,30 @@ fn a_chain_that_is_not_whole_in_order_and_ours_is_refused_with_its_code() {
     refused(&appliance, &chain("no-root.cer", &[&vmca, &issuing]), 70062, "root");
     refused(&appliance, &chain("gap.cer", &[&vmca, &root]), 70063, "issue");
     refused(&appliance, &chain("swapped.cer", &[&issuing, &vmca, &root]), 70063, "issue");
-    refused(&appliance, &chain("reversed.cer", &[&root, &issuing, &vmca]), 70063, "issue");
+    refused(
+        &appliance,
+        &chain("reversed.cer", &[&root, &issuing, &vmca]),
+        70063,
+        "root comes last",
+    );
 
     // Somebody else's CA: a perfect chain for a key that is not in our token.
     enterprise.issue_ca("stranger", "/O=Example/CN=Stranger", "issuing", "pathlen:0");
     let stranger = enterprise.path("stranger.cer");
     refused(&appliance, &chain("stranger-chain.cer", &[&stranger, &issuing, &root]), 70037, "key");
 
-    // The same names, another root key: only a signature check can tell.
-    let impostor_folder = enterprise.path("impostor-root.cer");
-    enterprise.self_signed("impostor-root", "/O=Example/CN=Example Root");
-    refused(&appliance, &chain("impostor.cer", &[&vmca, &issuing, &impostor_folder]), 70063, "sign");
+    // The same name and key identifier, another root key: only a signature check can tell.
+    let shown =
+        judge("openssl", &["x509", "-in", text(&root), "-noout", "-ext", "subjectKeyIdentifier"]);
+    let identifier = format!("subjectKeyIdentifier={}", shown.lines().nth(1).unwrap().trim());
+    let impostor = enterprise.path("impostor.cer");
+    enterprise.self_signed_with("impostor", "/O=Example/CN=Example Root", &[&identifier]);
+    refused(
+        &appliance,
+        &chain("impostor-chain.cer", &[&vmca, &issuing, &impostor]),
+        70063,
+        "signature",
+    );
 
     let leaf = "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
     let days: &[&str] = &["-days", "100"];
@@ -59,9 +77,10 @@ fn a_chain_that_is_not_whole_in_order_and_ours_is_refused_with_its_code() {
 
     // An issuing CA that may have no CA below it.
     enterprise.issue_ca("narrow", "/O=Example/CN=Narrow", "root", "pathlen:0");
-    let below = enterprise.sign_as("narrow", &appliance.file("vmca.csr"), CA_EXTENSIONS, days, "below.cer");
+    let below =
+        enterprise.sign_as("narrow", &appliance.file("vmca.csr"), CA_EXTENSIONS, days, "below.cer");
     let too_long = chain("too-long.cer", &[&below, &enterprise.path("narrow.cer"), &root]);
-    refused(&appliance, &too_long, 70011, "path length");
+    refused(&appliance, &too_long, 70063, "path length");
 
     appliance.ok("certool", &["--rootca", "--cert", text(&good)]);
     assert_eq!(active_ca(&appliance).matches("BEGIN CERTIFICATE").count(), 3);
@@ -82,7 +101,11 @@ fn name_constraints_bind_the_ca_itself_and_every_request() {
     judge(
         "openssl",
         &[
-            "verify", "-CAfile", text(&enterprise.root()), "-untrusted", text(&certificate),
+            "verify",
+            "-CAfile",
+            text(&enterprise.root()),
+            "-untrusted",
+            text(&certificate),
             text(&certificate),
         ],
     );
@@ -137,7 +160,8 @@ fn a_ca_key_in_the_clear_is_refused_unless_the_configuration_allows_it() {
     appliance.configure("allow_imported_keys = false", "allow_imported_keys = true");
     appliance.start();
     let other = enterprise.path("issuing.key");
-    appliance.certool_fails(&["--rootca", "--cert", text(&chain), "--privkey", text(&other)], 70037);
+    appliance
+        .certool_fails(&["--rootca", "--cert", text(&chain), "--privkey", text(&other)], 70037);
     appliance.ok("certool", &words);
     let list = appliance.ok("sealwright", &["ca", "list"]);
     assert!(list.contains("imported"), "an imported key is marked for ever: {list}");
@@ -145,7 +169,11 @@ fn a_ca_key_in_the_clear_is_refused_unless_the_configuration_allows_it() {
     judge(
         "openssl",
         &[
-            "verify", "-CAfile", text(&enterprise.root()), "-untrusted", text(&certificate),
+            "verify",
+            "-CAfile",
+            text(&enterprise.root()),
+            "-untrusted",
+            text(&certificate),
             text(&certificate),
         ],
     );
@@ -161,8 +189,15 @@ fn selfca_makes_a_new_root_in_the_token() {
     assert!(said.ends_with("Status : Success\n"), "{said}");
     assert_ne!(active_ca(&appliance), before);
     let root = appliance.root().join("lib/vmca/root.cer");
-    let subject = judge("openssl", &["x509", "-in", text(&root), "-noout", "-subject", "-nameopt", "RFC2253"]);
-    assert!(subject.contains("CN=New Root") && subject.contains("DC=vsphere,DC=local") | subject.contains("DC=local,DC=vsphere"), "{subject}");
+    let subject = judge(
+        "openssl",
+        &["x509", "-in", text(&root), "-noout", "-subject", "-nameopt", "RFC2253"],
+    );
+    assert!(
+        subject.contains("CN=New Root")
+            && subject.contains("DC=vsphere,DC=local") | subject.contains("DC=local,DC=vsphere"),
+        "{subject}"
+    );
     let certificate = appliance.certificate("leaf");
     judge("openssl", &["verify", "-x509_strict", "-CAfile", text(&root), text(&certificate)]);
     verify(&appliance);

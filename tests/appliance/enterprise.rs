@@ -32,17 +32,35 @@ impl Enterprise {
     }
 
     pub fn self_signed(&self, name: &str, subject: &str) {
-        judge(
-            "openssl",
-            &[
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-days", "3650", "-subj", subject,
-                "-addext", "basicConstraints=critical,CA:TRUE",
-                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-                "-keyout", text(&self.path(&format!("{name}.key"))),
-                "-out", text(&self.path(&format!("{name}.cer"))),
-            ],
-        );
+        self.self_signed_with(name, subject, &[]);
+    }
+
+    pub fn self_signed_with(&self, name: &str, subject: &str, extensions: &[&str]) {
+        let (key, certificate) =
+            (self.path(&format!("{name}.key")), self.path(&format!("{name}.cer")));
+        let mut words = vec![
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "3650",
+            "-subj",
+            subject,
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-keyout",
+            text(&key),
+            "-out",
+            text(&certificate),
+        ];
+        extensions.iter().for_each(|extension| words.extend(["-addext", extension]));
+        judge("openssl", &words);
     }
 
     /// A further CA below `issuer`; `path_length` is `pathlen:N` or empty.
@@ -51,9 +69,19 @@ impl Enterprise {
         judge(
             "openssl",
             &[
-                "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-subj", subject,
-                "-keyout", text(&self.path(&format!("{name}.key"))), "-out", text(&csr),
+                "req",
+                "-new",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-subj",
+                subject,
+                "-keyout",
+                text(&self.path(&format!("{name}.key"))),
+                "-out",
+                text(&csr),
             ],
         );
         let comma = if path_length.is_empty() { "" } else { "," };
@@ -78,8 +106,20 @@ impl Enterprise {
         let (certificate, key) =
             (self.path(&format!("{issuer}.cer")), self.path(&format!("{issuer}.key")));
         let mut words = vec![
-            "x509", "-req", "-in", text(csr), "-CA", text(&certificate), "-CAkey", text(&key),
-            "-CAcreateserial", "-sha256", "-extfile", text(&file), "-out", text(&out),
+            "x509",
+            "-req",
+            "-in",
+            text(csr),
+            "-CA",
+            text(&certificate),
+            "-CAkey",
+            text(&key),
+            "-CAcreateserial",
+            "-sha256",
+            "-extfile",
+            text(&file),
+            "-out",
+            text(&out),
         ];
         words.extend(options);
         judge("openssl", &words);

@@ -31,7 +31,11 @@ fn the_trusted_roots_are_served_as_pem_and_as_the_originals_zip() {
     let appliance = Appliance::running();
     crate::harness::eventually("the root is trusted", || {
         appliance.ok("vecs-cli", &["force-refresh"]);
-        appliance.ok("vecs-cli", &["entry", "list", "--store", "TRUSTED_ROOT_CRLS", "--aliases"]).lines().count() > 1
+        appliance
+            .ok("vecs-cli", &["entry", "list", "--store", "TRUSTED_ROOT_CRLS", "--aliases"])
+            .lines()
+            .count()
+            > 1
     });
     let root = appliance.root().join("lib/vmca/root.cer");
     let print = |path: &std::path::Path| {
@@ -59,7 +63,10 @@ fn the_trusted_roots_are_served_as_pem_and_as_the_originals_zip() {
         assert_eq!(print(&lin.join(format!("{}.0", hash.trim()))), print(&root));
         assert!(unpacked.join(format!("certs/win/{}.0.crt", hash.trim())).exists());
         // The folder works as OpenSSL's CApath, which is what it is for.
-        judge("openssl", &["verify", "-no-CAfile", "-no-CAstore", "-CApath", text(&lin), text(&root)]);
+        judge(
+            "openssl",
+            &["verify", "-no-CAfile", "-no-CAstore", "-CApath", text(&lin), text(&root)],
+        );
         let crl = lin.join(format!("{}.r0", hash.trim()));
         judge("openssl", &["crl", "-in", text(&crl), "-noout", "-CAfile", text(&root)]);
     }

@@ -178,7 +178,17 @@ impl Appliance {
         self.ok("certool", &["--genkey", "--privkey", &key, "--key-algorithm", "p-256"]);
         self.ok(
             "certool",
-            &["--gencert", "--privkey", &key, "--cert", &certificate, "--config", &config, "--Name", name],
+            &[
+                "--gencert",
+                "--privkey",
+                &key,
+                "--cert",
+                &certificate,
+                "--config",
+                &config,
+                "--Name",
+                name,
+            ],
         );
         self.file(&certificate)
     }
@@ -269,7 +279,10 @@ fn require(program: &str, package: &str) {
         .args(["-c", &format!("command -v {program}")])
         .output()
         .is_ok_and(|output| output.status.success());
-    assert!(found, "{program} is missing: install the Debian package {package} (scripts/prerequisites test)");
+    assert!(
+        found,
+        "{program} is missing: install the Debian package {package} (scripts/prerequisites test)"
+    );
 }
 
 fn free_port() -> u16 {

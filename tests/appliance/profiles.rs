@@ -15,7 +15,10 @@ fn findings(kind: &str, file: &Path) -> Option<Vec<String>> {
         .join(format!("lint_pkix_{}", if kind == "crl" { "signer_signee_crl" } else { "cert" }));
     let program = std::env::var_os(variable).map_or(fallback, Into::into);
     if !program.exists() {
-        eprintln!("LOUD: pkilint is missing (scripts/test installs it); {} is NOT linted", file.display());
+        eprintln!(
+            "LOUD: pkilint is missing (scripts/test installs it); {} is NOT linted",
+            file.display()
+        );
         return None;
     }
     let output =
@@ -38,7 +41,17 @@ fn strict_has_no_finding() {
             appliance.ok("certool", &["--genkey", "--privkey", "k.priv", "--key-algorithm", kind]);
             appliance.ok(
                 "certool",
-                &["--gencert", "--privkey", "k.priv", "--cert", "k.crt", "--config", &config, "--Name", "a"],
+                &[
+                    "--gencert",
+                    "--privkey",
+                    "k.priv",
+                    "--cert",
+                    "k.crt",
+                    "--config",
+                    &config,
+                    "--Name",
+                    "a",
+                ],
             );
             let file = appliance.file("k.crt");
             if let Some(found) = findings("cert", &file) {
@@ -68,8 +81,11 @@ fn vmca_compat_has_no_finding_beyond_a_genuine_vmca_certificate() {
     let certificate = appliance.certificate("compat");
     let shown = judge("openssl", &["x509", "-in", text(&certificate), "-noout", "-text"]);
     for label in [
-        "X509v3 Subject Alternative Name", "X509v3 Key Usage", "X509v3 Subject Key Identifier",
-        "X509v3 Authority Key Identifier", "Authority Information Access",
+        "X509v3 Subject Alternative Name",
+        "X509v3 Key Usage",
+        "X509v3 Subject Key Identifier",
+        "X509v3 Authority Key Identifier",
+        "Authority Information Access",
     ] {
         assert!(shown.contains(label), "{label} is missing:\n{shown}");
     }
@@ -93,13 +109,27 @@ fn revocation_lists_exist_from_the_start_and_verify() {
     appliance.ok("certool", &["--getcrl", "--crl", "vmca.crl"]);
     let (crl, root) = (appliance.file("vmca.crl"), appliance.root().join("lib/vmca/root.cer"));
     judge("openssl", &["crl", "-in", text(&crl), "-noout", "-CAfile", text(&root)]);
-    judge("certtool", &["--verify-crl", "--load-ca-certificate", text(&root), "--infile", text(&crl)]);
+    judge(
+        "certtool",
+        &["--verify-crl", "--load-ca-certificate", text(&root), "--infile", text(&crl)],
+    );
     let shown = judge("openssl", &["crl", "-in", text(&crl), "-noout", "-text"]);
-    assert!(shown.contains("X509v3 CRL Number") && shown.contains("Authority Key Identifier"), "{shown}");
+    assert!(
+        shown.contains("X509v3 CRL Number") && shown.contains("Authority Key Identifier"),
+        "{shown}"
+    );
     let certificate = appliance.certificate("checked");
     judge(
         "openssl",
-        &["verify", "-crl_check", "-CRLfile", text(&crl), "-CAfile", text(&root), text(&certificate)],
+        &[
+            "verify",
+            "-crl_check",
+            "-CRLfile",
+            text(&crl),
+            "-CAfile",
+            text(&root),
+            text(&certificate),
+        ],
     );
     verify(&appliance);
 }

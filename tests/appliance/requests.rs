@@ -15,7 +15,17 @@ fn vmcad(appliance: &Appliance) -> Client {
 /// A request made by OpenSSL: key options, subject, extensions.
 fn openssl_csr(appliance: &Appliance, key: &[&str], subject: &str, extensions: &[&str]) -> String {
     let (csr, private) = (appliance.file("openssl.csr"), appliance.file("openssl.key"));
-    let mut words = vec!["req", "-new", "-nodes", "-subj", subject, "-keyout", text(&private), "-out", text(&csr)];
+    let mut words = vec![
+        "req",
+        "-new",
+        "-nodes",
+        "-subj",
+        subject,
+        "-keyout",
+        text(&private),
+        "-out",
+        text(&csr),
+    ];
     words.extend(key);
     for extension in extensions {
         words.extend(["-addext", extension]);
@@ -49,8 +59,20 @@ fn requests_that_ask_too_much_get_the_references_codes() {
         ("wildcard CN", P256, "/CN=*.example.test", &[DNS], 70060),
         ("wildcard SAN", P256, "/CN=a", &["subjectAltName=DNS:*.example.test"], 70061),
         ("RSA-1024", &["-newkey", "rsa:1024"], "/CN=a", &[DNS], 70015),
-        ("P-521", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"], "/CN=a", &[DNS], 70015),
-        ("secp256k1", &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"], "/CN=a", &[DNS], 70015),
+        (
+            "P-521",
+            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+            "/CN=a",
+            &[DNS],
+            70015,
+        ),
+        (
+            "secp256k1",
+            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+            "/CN=a",
+            &[DNS],
+            70015,
+        ),
         ("empty subject", P256, "/", &[DNS], 70012),
     ];
     for (what, key, subject, extensions, code) in cases {
@@ -75,7 +97,12 @@ fn damaged_requests_are_refused_and_never_signed() {
         ("empty", String::new(), 70006),
         ("not PEM", "hello".to_owned(), 70006),
         ("truncated", good[..middle].to_owned(), 70006),
-        ("a certificate", appliance.ok("certool", &["--getrootca", "--cert", "root.crt"]) + &appliance.read("root.crt"), 70006),
+        (
+            "a certificate",
+            appliance.ok("certool", &["--getrootca", "--cert", "root.crt"])
+                + &appliance.read("root.crt"),
+            70006,
+        ),
         ("huge", format!("-----BEGIN CERTIFICATE REQUEST-----\n{}", "A".repeat(200_000)), 70006),
     ];
     for (what, csr, code) in cases {
@@ -92,13 +119,11 @@ fn damaged_requests_are_refused_and_never_signed() {
 fn validity_is_the_profiles_and_never_beyond_the_ca() {
     let appliance = Appliance::running();
     let csr = openssl_csr(&appliance, P256, "/CN=a", &[DNS]);
-    let now = i64::try_from(
-        std::time::UNIX_EPOCH.elapsed().unwrap().as_secs(),
-    )
-    .unwrap();
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
     let day = 86_400;
     let ask = |not_before: Option<i64>, not_after: Option<i64>| {
-        vmcad(&appliance).post::<Issued>(CERTIFICATES, &Issue { csr: csr.clone(), not_before, not_after })
+        vmcad(&appliance)
+            .post::<Issued>(CERTIFICATES, &Issue { csr: csr.clone(), not_before, not_after })
     };
     // VMCA starts three days ago: earlier is the code that every ESXi renewal after a new root knows.
     assert_eq!(refusal(ask(Some(now - 4 * day), None)).0, 70034);
@@ -108,7 +133,7 @@ fn validity_is_the_profiles_and_never_beyond_the_ca() {
     let life = |issued: &Issued| {
         appliance.write("life.crt", &issued.chain[0]);
         let path = appliance.file("life.crt");
-        judge("openssl", &["x509", "-in", text(&path), "-noout", "-checkend", "62985600"]) // 729 days
+        judge("openssl", &["x509", "-in", text(&path), "-noout", "-checkend", "62899200"]) // 728 days
     };
     life(&ask(None, None).unwrap());
     life(&ask(Some(now - day), None).unwrap());
@@ -126,13 +151,19 @@ fn every_accepted_key_gets_a_certificate_that_openssl_and_gnutls_verify() {
         let issued = issue(&appliance, &csr).unwrap();
         let path = appliance.write("issued.crt", &issued.chain[0]);
         judge("openssl", &["verify", "-x509_strict", "-CAfile", text(&root), text(&path)]);
-        judge("certtool", &["--verify", "--load-ca-certificate", text(&root), "--infile", text(&path)]);
+        judge(
+            "certtool",
+            &["--verify", "--load-ca-certificate", text(&root), "--infile", text(&path)],
+        );
         let public = |kind: &str, file: &std::path::Path| {
             judge("openssl", &[kind, "-in", text(file), "-noout", "-pubkey"])
         };
         assert_eq!(public("x509", &path), public("req", &appliance.file("openssl.csr")));
         let subject = |kind: &str, file: &std::path::Path| {
-            judge("openssl", &[kind, "-in", text(file), "-noout", "-subject", "-nameopt", "RFC2253"])
+            judge(
+                "openssl",
+                &[kind, "-in", text(file), "-noout", "-subject", "-nameopt", "RFC2253"],
+            )
         };
         assert_eq!(subject("x509", &path), subject("req", &appliance.file("openssl.csr")));
         assert!(issued.serial.len() == 32, "16 octets: {}", issued.serial);
@@ -143,7 +174,13 @@ fn every_accepted_key_gets_a_certificate_that_openssl_and_gnutls_verify() {
 #[test]
 fn leaf_certificates_name_the_place_where_the_roots_are() {
     let appliance = Appliance::running();
-    let certificate = appliance.certificate("aia");
+    let config = appliance.machine_config("aia.cfg", HOST);
+    appliance.ok("certool", &["--genkey", "--privkey", "aia.priv", "--key-algorithm", "rsa-2048"]);
+    appliance.ok(
+        "certool",
+        &["--gencert", "--privkey", "aia.priv", "--cert", "aia.crt", "--config", &config],
+    );
+    let certificate = appliance.file("aia.crt");
     let shown = judge("openssl", &["x509", "-in", text(&certificate), "-noout", "-text"]);
     assert!(shown.contains(&format!("CA Issuers - URI:https://{HOST}")), "{shown}");
     assert!(shown.contains("/afd/vecs/ca"), "{shown}");
@@ -161,16 +198,28 @@ fn a_caller_without_a_role_is_refused() {
     let appliance = Appliance::running();
     let socket = appliance.root().join("run/vmcad.sock");
     // The folder of a test is private to its owner; open the way to the socket for this test.
-    for folder in [socket.parent().unwrap(), &appliance.root(), appliance.root().parent().unwrap()] {
+    for folder in [socket.parent().unwrap(), &appliance.root(), appliance.root().parent().unwrap()]
+    {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let body = serde_json::to_string(&Issue { csr: "x".to_owned(), not_before: None, not_after: None }).unwrap();
+    let body =
+        serde_json::to_string(&Issue { csr: "x".to_owned(), not_before: None, not_after: None })
+            .unwrap();
     let said = judge(
         "setpriv",
         &[
-            "--reuid=65534", "--regid=65534", "--clear-groups", "curl", "--silent", "--unix-socket",
-            text(&socket), "-H", "content-type: application/json", "--data", &body,
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "curl",
+            "--silent",
+            "--unix-socket",
+            text(&socket),
+            "-H",
+            "content-type: application/json",
+            "--data",
+            &body,
             "http://localhost/v1/certificates",
         ],
     );

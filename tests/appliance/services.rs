@@ -118,7 +118,15 @@ fn killing_vmcad_while_it_issues_leaves_no_certificate_without_a_record() {
                             let file = format!("r{round}w{worker}n{n}.crt");
                             appliance.run(
                                 "certool",
-                                &["--gencert", "--privkey", "k.priv", "--cert", &file, "--config", "m.cfg"],
+                                &[
+                                    "--gencert",
+                                    "--privkey",
+                                    "k.priv",
+                                    "--cert",
+                                    &file,
+                                    "--config",
+                                    "m.cfg",
+                                ],
                             );
                         }
                     })

@@ -23,7 +23,8 @@ impl SmallDisk {
             .status()
             .unwrap();
         let disk = status.success().then(|| Self(folder.to_owned()));
-        let copied = Command::new("cp").arg("-a").arg(format!("{}/.", text(&kept))).arg(folder).status();
+        let copied =
+            Command::new("cp").arg("-a").arg(format!("{}/.", text(&kept))).arg(folder).status();
         assert!(copied.unwrap().success());
         if disk.is_none() {
             eprintln!("LOUD: no tmpfs can be mounted here, so a full disk is NOT tried");
@@ -57,7 +58,8 @@ fn a_full_disk_stops_issuing_with_a_sentence_and_issuing_goes_on_when_there_is_r
     appliance.start();
     appliance.certificate("before");
     disk.fill();
-    let words = ["--gencert", "--privkey", "before.priv", "--cert", "x.crt", "--config", "before.cfg"];
+    let words =
+        ["--gencert", "--privkey", "before.priv", "--cert", "x.crt", "--config", "before.cfg"];
     // A few may still fit into what the log has allocated; then it must refuse.
     let refused = (0..200).map(|_| appliance.run("certool", &words)).find(|said| said.status != 0);
     let said = refused.expect("a full disk refuses");
@@ -79,7 +81,10 @@ fn a_full_disk_refuses_an_entry_and_keeps_the_others() {
     let create = |alias: &str| {
         appliance.run(
             "vecs-cli",
-            &["entry", "create", "--store", "machine", "--alias", alias, "--cert", "one.crt", "--key", "one.priv"],
+            &[
+                "entry", "create", "--store", "machine", "--alias", alias, "--cert", "one.crt",
+                "--key", "one.priv",
+            ],
         )
     };
     assert_eq!(create("kept").status, 0);

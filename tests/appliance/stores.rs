@@ -11,14 +11,15 @@ fn a_key_comes_back_as_it_went_in_and_lies_nowhere_in_the_clear() {
     let key = appliance.file("one.priv");
     let words = ["--store", "mine", "--alias", "one"];
     let create =
-        [&["entry", "create"][..], &words, &["--cert", text(&certificate), "--key", text(&key)]].concat();
+        [&["entry", "create"][..], &words, &["--cert", text(&certificate), "--key", text(&key)]]
+            .concat();
     appliance.ok("vecs-cli", &create);
 
     let out = appliance.file("out.priv");
-    appliance.ok("vecs-cli", &[&["entry", "getkey"][..], &words, &["--output", text(&out)]].concat());
-    let der = |path: &std::path::Path| {
-        judge("openssl", &["pkey", "-in", text(path), "-outform", "PEM"])
-    };
+    appliance
+        .ok("vecs-cli", &[&["entry", "getkey"][..], &words, &["--output", text(&out)]].concat());
+    let der =
+        |path: &std::path::Path| judge("openssl", &["pkey", "-in", text(path), "-outform", "PEM"]);
     assert_eq!(der(&out), der(&key));
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
@@ -50,7 +51,10 @@ fn a_key_comes_back_as_it_went_in_and_lies_nowhere_in_the_clear() {
         });
         found
     };
-    assert!(!hits(&appliance.file("")).is_empty(), "the search itself finds the key in the work folder");
+    assert!(
+        !hits(&appliance.file("")).is_empty(),
+        "the search itself finds the key in the work folder"
+    );
     assert_eq!(hits(&appliance.root()), [""; 0]);
     appliance.stop();
     assert_eq!(hits(&appliance.root()), [""; 0]);
@@ -75,7 +79,10 @@ fn a_key_that_does_not_belong_to_the_certificate_is_90018() {
     appliance.certificate("one");
     appliance.certificate("two");
     appliance.vecs_fails(
-        &["entry", "create", "--store", "machine", "--alias", "a", "--cert", "one.crt", "--key", "two.priv"],
+        &[
+            "entry", "create", "--store", "machine", "--alias", "a", "--cert", "one.crt", "--key",
+            "two.priv",
+        ],
         90018,
     );
     let list = appliance.ok("vecs-cli", &["entry", "list", "--store", "machine"]);
@@ -91,8 +98,16 @@ fn swapped_rows_do_not_open() {
         appliance.ok(
             "vecs-cli",
             &[
-                "entry", "create", "--store", "machine", "--alias", name, "--cert",
-                &format!("{name}.crt"), "--key", &format!("{name}.priv"),
+                "entry",
+                "create",
+                "--store",
+                "machine",
+                "--alias",
+                name,
+                "--cert",
+                &format!("{name}.crt"),
+                "--key",
+                &format!("{name}.priv"),
             ],
         );
     }
@@ -109,7 +124,8 @@ fn swapped_rows_do_not_open() {
         .unwrap();
     drop(database);
     appliance.start();
-    let said = appliance.run("vecs-cli", &["entry", "getkey", "--store", "machine", "--alias", "two"]);
+    let said =
+        appliance.run("vecs-cli", &["entry", "getkey", "--store", "machine", "--alias", "two"]);
     assert_ne!(said.status, 0, "{said:?}");
     assert!(!said.stdout.contains("PRIVATE KEY"), "{said:?}");
 }
@@ -131,7 +147,10 @@ fn bad_files_get_a_sentence_and_a_code() {
         assert!(said.stderr.contains("vecs-cli failed. Error "), "{file}: {said:?}");
     }
     appliance.vecs_fails(
-        &["entry", "create", "--store", "machine", "--alias", "a", "--cert", "one.crt", "--key", "one.crt"],
+        &[
+            "entry", "create", "--store", "machine", "--alias", "a", "--cert", "one.crt", "--key",
+            "one.crt",
+        ],
         11,
     );
     appliance.vecs_fails(&["entry", "list", "--store", "nowhere"], 4312);
@@ -154,7 +173,10 @@ fn reading_a_private_key_needs_its_own_right_and_leaves_a_record() {
     appliance.ok("vecs-cli", &["store", "create", "--name", "mine"]);
     appliance.ok(
         "vecs-cli",
-        &["entry", "create", "--store", "mine", "--alias", "one", "--cert", "one.crt", "--key", "one.priv"],
+        &[
+            "entry", "create", "--store", "mine", "--alias", "one", "--cert", "one.crt", "--key",
+            "one.priv",
+        ],
     );
     open_for_others(&appliance);
     let as_nobody = |words: &[&str]| {

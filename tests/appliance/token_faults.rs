@@ -16,11 +16,26 @@ fn token_folder(appliance: &Appliance, role: &str) -> PathBuf {
     folders.remove(0)
 }
 
+/// Where a token is out of the module's sight: beside the folder that the module searches.
+fn away(appliance: &Appliance) -> PathBuf {
+    appliance.root().join("lib/tokens/away")
+}
+
 fn gencert(appliance: &Appliance, name: &str) -> bool {
     let certificate = format!("{name}.crt");
     let said = appliance.run(
         "certool",
-        &["--gencert", "--privkey", "k.priv", "--cert", &certificate, "--config", "m.cfg", "--Name", name],
+        &[
+            "--gencert",
+            "--privkey",
+            "k.priv",
+            "--cert",
+            &certificate,
+            "--config",
+            "m.cfg",
+            "--Name",
+            name,
+        ],
     );
     said.status == 0
 }
@@ -37,7 +52,7 @@ fn a_token_folder_that_goes_and_comes_back_never_makes_another_key_sign() {
     // A second CA key with the same label: what a search by label would find instead.
     appliance.ok("certool", &["--gencacsr", "--csrfile", "second.csr", "--newkey"]);
     let folder = token_folder(&appliance, "ca");
-    let away = folder.with_extension("away");
+    let away = away(&appliance);
     let root = appliance.root().join("lib/vmca/root.cer");
 
     let done = AtomicBool::new(false);
@@ -75,7 +90,10 @@ fn a_token_folder_that_goes_and_comes_back_never_makes_another_key_sign() {
         let path = appliance.file(&format!("{name}.crt"));
         judge("openssl", &["verify", "-CAfile", text(&root), text(&path)]);
     }
-    println!("{} certificates while the token went away five times, all by the right key", issued.len());
+    println!(
+        "{} certificates while the token went away five times, all by the right key",
+        issued.len()
+    );
     crate::verify::verify_with_failures(&appliance);
 }
 
@@ -83,7 +101,7 @@ fn a_token_folder_that_goes_and_comes_back_never_makes_another_key_sign() {
 fn without_the_ca_token_the_other_services_go_on_and_health_says_so() {
     let appliance = Appliance::new();
     let folder = token_folder(&appliance, "ca");
-    let away = folder.with_extension("away");
+    let away = away(&appliance);
     std::fs::rename(&folder, &away).unwrap();
     appliance.start();
     prepare(&appliance);
@@ -133,7 +151,7 @@ fn another_token_with_the_same_label_is_recognised_and_refused() {
     for role in ["ca", "sealing"] {
         // The whole home of the other appliance's token, and its PIN: label alike, keys not.
         let (here, there) = (token_folder(&ours, role), token_folder(&other, role));
-        std::fs::rename(&here, here.with_extension("away")).unwrap();
+        std::fs::rename(&here, away(&ours).with_extension(role)).unwrap();
         let status = std::process::Command::new("cp").args(["-a"]).arg(&there).arg(&here).status();
         assert!(status.unwrap().success());
         let pin = format!("etc/pins/{role}.pin");
@@ -143,9 +161,12 @@ fn another_token_with_the_same_label_is_recognised_and_refused() {
         let stripped = regex_free_strip_serial(&config);
         std::fs::write(ours.config(), stripped).unwrap();
     }
-    let started = ours.run("service-control", &["--start", "--all", "--ignore"]);
+    // Not the gateway: it has no certificate to show, because its key does not open.
+    for service in ["vmafdd", "vmdird", "vmcad"] {
+        ours.ok("service-control", &["--start", service]);
+    }
     prepare(&ours);
-    assert!(!gencert(&ours, "x"), "{started:?}");
+    assert!(!gencert(&ours, "x"));
     let create = ours.run(
         "vecs-cli",
         &["entry", "create", "--store", "machine", "--alias", "a", "--key", "k.priv"],

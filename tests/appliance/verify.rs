@@ -58,10 +58,20 @@ fn certificates_equal_their_drafts(appliance: &Appliance) {
             let signed = appliance.write("verify.der", signed);
             let issuer_der = appliance.write("verify-issuer.der", issuer);
             let issuer = appliance.file("verify-issuer.pem");
-            let to_pem = ["x509", "-inform", "DER", "-in", text(&issuer_der), "-out", text(&issuer)];
+            let to_pem =
+                ["x509", "-inform", "DER", "-in", text(&issuer_der), "-out", text(&issuer)];
             judge("openssl", &to_pem);
             if kind == "crl" {
-                let words = ["crl", "-inform", "DER", "-in", text(&signed), "-noout", "-CAfile", text(&issuer)];
+                let words = [
+                    "crl",
+                    "-inform",
+                    "DER",
+                    "-in",
+                    text(&signed),
+                    "-noout",
+                    "-CAfile",
+                    text(&issuer),
+                ];
                 let said = judge("openssl", &words);
                 assert!(said.contains("verify OK"), "{said}");
             } else {
@@ -79,7 +89,9 @@ fn first_element(der: &[u8]) -> &[u8] {
             short if short < 0x80 => (2, usize::from(short)),
             long => {
                 let count = usize::from(long & 0x7f);
-                let length = octets[2..2 + count].iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
+                let length = octets[2..2 + count]
+                    .iter()
+                    .fold(0, |sum, octet| sum << 8 | usize::from(*octet));
                 (2 + count, length)
             }
         }
@@ -102,11 +114,13 @@ fn sealed_entries_open(appliance: &Appliance) {
             if line == "Entry type :\tPrivate Key" {
                 let words = ["--store", store, "--alias", alias];
                 let key = appliance.ok("vecs-cli", &[&["entry", "getkey"][..], &words].concat());
-                let certificate = appliance.ok("vecs-cli", &[&["entry", "getcert"][..], &words].concat());
+                let certificate =
+                    appliance.ok("vecs-cli", &[&["entry", "getcert"][..], &words].concat());
                 let key = appliance.write("verify.key", key);
                 let certificate = appliance.write("verify.crt", certificate);
                 let public = judge("openssl", &["pkey", "-in", text(&key), "-pubout"]);
-                let certified = judge("openssl", &["x509", "-in", text(&certificate), "-noout", "-pubkey"]);
+                let certified =
+                    judge("openssl", &["x509", "-in", text(&certificate), "-noout", "-pubkey"]);
                 assert_eq!(public, certified, "{store}/{alias}");
             }
         }

@@ -47,12 +47,20 @@ fn the_whole_workflow_with_rsa_under_an_enterprise_ca() {
     enterprise.adopt(&appliance);
 
     let config = appliance.machine_config("machine1.cfg", HOST);
-    assert_eq!(appliance.ok("certool", &["--genkey", "--privkey=machine1.priv"]), "Status : Success\n");
+    assert_eq!(
+        appliance.ok("certool", &["--genkey", "--privkey=machine1.priv"]),
+        "Status : Success\n"
+    );
     let said = appliance.ok(
         "certool",
         &[
-            "--gencert", "--privkey=machine1.priv", "--cert", "machine42.crt",
-            "--Name=Machine42_Cert", "--config", &config,
+            "--gencert",
+            "--privkey=machine1.priv",
+            "--cert",
+            "machine42.crt",
+            "--Name=Machine42_Cert",
+            "--config",
+            &config,
         ],
     );
     assert_eq!(said, "Using config file : machine1.cfg\nStatus : Success\n");
@@ -64,8 +72,15 @@ fn the_whole_workflow_with_rsa_under_an_enterprise_ca() {
     judge(
         "openssl",
         &[
-            "verify", "-x509_strict", "-verify_hostname", HOST, "-CAfile", text(&enterprise.root()),
-            "-untrusted", text(&certificate), text(&certificate),
+            "verify",
+            "-x509_strict",
+            "-verify_hostname",
+            HOST,
+            "-CAfile",
+            text(&enterprise.root()),
+            "-untrusted",
+            text(&certificate),
+            text(&certificate),
         ],
     );
 
@@ -85,10 +100,9 @@ fn the_whole_workflow_with_rsa_under_an_enterprise_ca() {
     let delete = [&["entry", "delete"][..], &entry].concat();
     let said = appliance.run_with_input("vecs-cli", &delete, "Y\n");
     assert!(said.stdout.contains("Deleted entry with alias [__MACHINE_CERT]"), "{said:?}");
-    let create = [
-        &["entry", "create"][..], &entry, &["--cert", "machine42.crt", "--key", "machine1.priv"],
-    ]
-    .concat();
+    let create =
+        [&["entry", "create"][..], &entry, &["--cert", "machine42.crt", "--key", "machine1.priv"]]
+            .concat();
     let said = appliance.ok("vecs-cli", &create);
     assert!(said.contains("was created successfully"), "{said}");
     appliance.vecs_fails(&create, 183);
@@ -107,7 +121,10 @@ fn a_self_signed_vmca_answers_with_the_leaf_alone_and_the_gateway_is_up_after_in
     assert_eq!(bodies(&appliance.read("plain.crt")).len(), 1);
     let root = appliance.root().join("lib/vmca/root.cer");
     judge("openssl", &["verify", "-x509_strict", "-CAfile", text(&root), text(&certificate)]);
-    judge("certtool", &["--verify", "--load-ca-certificate", text(&root), "--infile", text(&certificate)]);
+    judge(
+        "certtool",
+        &["--verify", "--load-ca-certificate", text(&root), "--infile", text(&certificate)],
+    );
     assert_eq!(presented(&appliance, &root).len(), 1);
     verify(&appliance);
 }
@@ -135,7 +152,8 @@ fn every_certificate_of_an_installed_chain_becomes_a_trusted_root_with_its_crl()
     });
     for file in ["vmca.cer", "issuing.cer", "root.cer"] {
         let path = enterprise.path(file);
-        let print = judge("openssl", &["x509", "-in", text(&path), "-noout", "-fingerprint", "-sha1"]);
+        let print =
+            judge("openssl", &["x509", "-in", text(&path), "-noout", "-fingerprint", "-sha1"]);
         let alias = print.trim().split('=').nth(1).unwrap().replace(':', "").to_lowercase();
         assert!(aliases("TRUSTED_ROOTS").contains(&alias), "{file} is not in TRUSTED_ROOTS");
     }

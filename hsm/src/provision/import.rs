@@ -63,12 +63,7 @@ pub(super) fn parse(pkcs8: &[u8]) -> Result<Imported, Error> {
         Algorithm::P256 | Algorithm::P384 => ec_attributes(inner, algorithm, &spki),
     }
     .map_err(|_| refused())?;
-    Ok(Imported {
-        algorithm,
-        spki,
-        public,
-        private,
-    })
+    Ok(Imported { algorithm, spki, public, private })
 }
 
 fn refused() -> Error {
@@ -85,18 +80,12 @@ fn recognise(pkcs8: &[u8]) -> Option<(Algorithm, Vec<u8>)> {
         (Algorithm::P384, &ECDSA_P384_SHA384_ASN1_SIGNING),
     ] {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(signing, pkcs8) {
-            return Some((
-                algorithm,
-                pair.public_key().as_der().ok()?.as_ref().to_vec(),
-            ));
+            return Some((algorithm, pair.public_key().as_der().ok()?.as_ref().to_vec()));
         }
     }
     let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(pkcs8).ok()?;
     let bits = u16::try_from(8 * pair.public_modulus_len()).ok()?;
-    Some((
-        Algorithm::Rsa(bits),
-        pair.public_key().as_der().ok()?.as_ref().to_vec(),
-    ))
+    Some((Algorithm::Rsa(bits), pair.public_key().as_der().ok()?.as_ref().to_vec()))
 }
 
 /// The privateKey field of PrivateKeyInfo, borrowed from the caller's buffer.
@@ -137,22 +126,15 @@ fn rsa_attributes(key: &[u8]) -> der::Result<Attributes> {
         private.0.push(Attribute::Coefficient(number()?));
         private.0.push(Attribute::Modulus(modulus.clone()));
         private.0.push(Attribute::PublicExponent(exponent.clone()));
-        let public = vec![
-            Attribute::Modulus(modulus),
-            Attribute::PublicExponent(exponent),
-        ];
+        let public = vec![Attribute::Modulus(modulus), Attribute::PublicExponent(exponent)];
         Ok((public, private))
     })
 }
 
 /// ECPrivateKey (RFC 5915 section 3). The point comes from the public key that was computed from it.
 fn ec_attributes(key: &[u8], algorithm: Algorithm, spki: &[u8]) -> der::Result<Attributes> {
-    let point_octets = algorithm
-        .coordinate_octets()
-        .map_or(0, |octets| 1 + 2 * octets);
-    let point = spki
-        .get(spki.len().saturating_sub(point_octets)..)
-        .unwrap_or_default();
+    let point_octets = algorithm.coordinate_octets().map_or(0, |octets| 1 + 2 * octets);
+    let point = spki.get(spki.len().saturating_sub(point_octets)..).unwrap_or_default();
     let mut reader = SliceReader::new(key)?;
     let mut private = reader.sequence(|key| {
         u8::decode(key)?;
@@ -180,9 +162,7 @@ mod tests {
         assert_eq!(imported.spki, pair.public_key().as_der().unwrap().as_ref());
         let secret = imported.private.attributes();
         assert!(matches!(&secret[0], Attribute::Value(value) if value.len() == 48));
-        let Attribute::EcPoint(point) = &imported.public[1] else {
-            panic!("no point")
-        };
+        let Attribute::EcPoint(point) = &imported.public[1] else { panic!("no point") };
         assert_eq!(point[2..], *pair.public_key().as_ref());
     }
 
@@ -198,11 +178,7 @@ mod tests {
     fn other_octets_are_refused() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let pkcs8 = pair.to_pkcs8v1().unwrap();
-        for octets in [
-            &b""[..],
-            b"-----BEGIN PRIVATE KEY-----",
-            &pkcs8.as_ref()[1..],
-        ] {
+        for octets in [&b""[..], b"-----BEGIN PRIVATE KEY-----", &pkcs8.as_ref()[1..]] {
             assert!(matches!(parse(octets), Err(Error::Refused(_))));
         }
     }

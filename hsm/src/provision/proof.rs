@@ -53,10 +53,7 @@ pub(super) fn sealing(serving: &Serving<'_>, key: ObjectHandle, id: KeyId) -> Re
     let sealed = seal_in_token(session, key, id, b"one context", &challenge)?;
     let again = seal_in_token(session, key, id, b"one context", &challenge)?;
     let (Some(sealed), Some(again)) = (sealed, again) else {
-        return Err(distrust(
-            id,
-            "it does not encrypt with AES-GCM as the standard says",
-        ));
+        return Err(distrust(id, "it does not encrypt with AES-GCM as the standard says"));
     };
     if sealed == again {
         return Err(distrust(id, "it seals the same data twice in the same way"));

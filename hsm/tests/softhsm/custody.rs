@@ -8,18 +8,14 @@ use hsm::{Algorithm, Error, KeyId, Origin};
 use crate::harness::{openssl, scenario, text};
 
 fn find(session: &Session, class: ObjectClass, id: KeyId) -> ObjectHandle {
-    let found = session
-        .find_objects(&[A::Class(class), A::Id(id.0.to_vec())])
-        .unwrap();
+    let found = session.find_objects(&[A::Class(class), A::Id(id.0.to_vec())]).unwrap();
     assert_eq!(found.len(), 1);
     found[0]
 }
 
 fn has(session: &Session, object: ObjectHandle, wanted: &[A]) {
     for attribute in wanted {
-        let read = session
-            .get_attributes(object, &[attribute.attribute_type()])
-            .unwrap();
+        let read = session.get_attributes(object, &[attribute.attribute_type()]).unwrap();
         assert_eq!(read, std::slice::from_ref(attribute));
     }
 }
@@ -32,11 +28,8 @@ const HELD: [A; 6] = [
     A::Modifiable(false),
     A::Copyable(false),
 ];
-const BORN_IN_THE_TOKEN: [A; 3] = [
-    A::AlwaysSensitive(true),
-    A::NeverExtractable(true),
-    A::Local(true),
-];
+const BORN_IN_THE_TOKEN: [A; 3] =
+    [A::AlwaysSensitive(true), A::NeverExtractable(true), A::Local(true)];
 
 fn cannot_be_taken_out(session: &Session, object: ObjectHandle, secret: AttributeType) {
     let read = session.get_attributes(object, &[secret]).unwrap();
@@ -52,21 +45,13 @@ fn cannot_be_taken_out(session: &Session, object: ObjectHandle, secret: Attribut
         A::Derive(true),
     ] {
         assert!(
-            session
-                .update_attributes(object, std::slice::from_ref(&change))
-                .is_err(),
+            session.update_attributes(object, std::slice::from_ref(&change)).is_err(),
             "{change:?}"
         );
-        let now = session
-            .get_attributes(object, &[change.attribute_type()])
-            .unwrap();
+        let now = session.get_attributes(object, &[change.attribute_type()]).unwrap();
         assert_ne!(now, [change]);
     }
-    assert!(
-        session
-            .copy_object(object, &[A::Extractable(true), A::Sensitive(false)])
-            .is_err()
-    );
+    assert!(session.copy_object(object, &[A::Extractable(true), A::Sensitive(false)]).is_err());
 }
 
 scenario! {

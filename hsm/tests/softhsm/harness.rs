@@ -44,11 +44,7 @@ pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
     let name = path.split_once("::").unwrap().1.to_owned();
     if let Some(folder) = std::env::var_os(FOLDER) {
         let step = std::env::var(STEP).unwrap();
-        body(&World {
-            name,
-            folder: folder.into(),
-            step,
-        });
+        body(&World { name, folder: folder.into(), step });
         return;
     }
     assert!(
@@ -65,11 +61,7 @@ pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
         ),
     )
     .unwrap();
-    let world = World {
-        name,
-        folder: folder.path().to_owned(),
-        step: "parent".to_owned(),
-    };
+    let world = World { name, folder: folder.path().to_owned(), step: "parent".to_owned() };
     world.run_step("main");
 }
 
@@ -120,12 +112,7 @@ impl World {
         let path = self.path(&format!("{label}.pin"));
         let _ = std::fs::remove_file(&path);
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .mode(mode)
-            .open(path)
-            .unwrap();
+        let mut file = options.write(true).create(true).mode(mode).open(path).unwrap();
         file.write_all(pin.as_bytes()).unwrap();
     }
 
@@ -133,9 +120,7 @@ impl World {
         TokenConfig {
             module: module(),
             uri: format!("pkcs11:token={label}").parse().unwrap(),
-            pin: format!("file:{}/{label}.pin", self.folder.display())
-                .parse()
-                .unwrap(),
+            pin: format!("file:{}/{label}.pin", self.folder.display()).parse().unwrap(),
         }
     }
 
@@ -155,10 +140,7 @@ impl World {
 
     pub(crate) fn stored(&self, name: &str) -> KeyReference {
         KeyReference {
-            id: std::fs::read_to_string(self.path(&format!("{name}.id")))
-                .unwrap()
-                .parse()
-                .unwrap(),
+            id: std::fs::read_to_string(self.path(&format!("{name}.id"))).unwrap().parse().unwrap(),
             public_key: std::fs::read(self.path(&format!("{name}.spki"))).unwrap(),
         }
     }
@@ -174,19 +156,12 @@ impl World {
     /// A bare PKCS#11 session, logged in and read-write, to do what our own code does not do.
     pub(crate) fn bare(&self, label: &str) -> Bare {
         let context = Pkcs11::new(module()).unwrap();
-        context
-            .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-            .unwrap();
+        context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
         let slot = slot_of(&context, label);
         let session = context.open_rw_session(slot).unwrap();
         let pin = std::fs::read_to_string(self.path(&format!("{label}.pin"))).unwrap();
-        session
-            .login(UserType::User, Some(&AuthPin::from(pin)))
-            .unwrap();
-        Bare {
-            session: Some(session),
-            context: Some(context),
-        }
+        session.login(UserType::User, Some(&AuthPin::from(pin))).unwrap();
+        Bare { session: Some(session), context: Some(context) }
     }
 
     /// Verifies with OpenSSL.

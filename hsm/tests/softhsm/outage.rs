@@ -18,12 +18,8 @@ fn until(done: impl Fn() -> bool) {
 fn moved_away_and_back(world: &World, what: impl Fn() -> std::path::PathBuf) {
     world.create_token("ca");
     let workshop = world.workshop("ca");
-    let reference = workshop
-        .generate_signing_key("issuer", Algorithm::P256)
-        .unwrap();
-    let other = workshop
-        .generate_signing_key("issuer", Algorithm::P256)
-        .unwrap();
+    let reference = workshop.generate_signing_key("issuer", Algorithm::P256).unwrap();
+    let other = workshop.generate_signing_key("issuer", Algorithm::P256).unwrap();
     drop(workshop);
     let token = world.token("ca");
     let key = token.signing_key(reference.clone());

@@ -8,13 +8,8 @@ use crate::harness::{module, scenario, slot_of};
 /// `CKF_USER_PIN_COUNT_LOW`: a wrong PIN was tried since the last login.
 fn a_wrong_pin_was_tried() -> bool {
     let context = Pkcs11::new(module()).unwrap();
-    context
-        .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-        .unwrap();
-    let low = context
-        .get_token_info(slot_of(&context, "ca"))
-        .unwrap()
-        .user_pin_count_low();
+    context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+    let low = context.get_token_info(slot_of(&context, "ca")).unwrap().user_pin_count_low();
     context.finalize().unwrap();
     low
 }

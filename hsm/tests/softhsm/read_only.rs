@@ -17,24 +17,14 @@ fn become_read_only(world: &World) {
         .unwrap()
         .create()
         .unwrap()
-        .add_rule(PathBeneath::new(
-            PathFd::new("/").unwrap(),
-            AccessFs::from_read(abi),
-        ))
+        .add_rule(PathBeneath::new(PathFd::new("/").unwrap(), AccessFs::from_read(abi)))
         .unwrap()
         .restrict_self()
         .unwrap();
-    assert_eq!(
-        status.ruleset,
-        RulesetStatus::FullyEnforced,
-        "this kernel has no Landlock"
-    );
+    assert_eq!(status.ruleset, RulesetStatus::FullyEnforced, "this kernel has no Landlock");
     let inside = world.token_folder().join("token.object");
     let opened = std::fs::OpenOptions::new().append(true).open(inside);
-    assert_eq!(
-        opened.unwrap_err().kind(),
-        std::io::ErrorKind::PermissionDenied
-    );
+    assert_eq!(opened.unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
 }
 
 scenario! {

@@ -127,26 +127,18 @@ fn bare_pair(world: &World, id: KeyId, changes: &[Attribute]) -> (ObjectHandle, 
         Attribute::EcParams(p256),
         Attribute::Id(id.0.to_vec()),
     ];
-    session
-        .generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private)
-        .unwrap()
+    session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).unwrap()
 }
 
 /// The public key of the only pair with this id, as a token of ours would be told it.
 fn spki_of(world: &World, id: KeyId) -> Vec<u8> {
     let session = world.bare("ca");
     let public = session
-        .find_objects(&[
-            Attribute::Class(ObjectClass::PUBLIC_KEY),
-            Attribute::Id(id.0.to_vec()),
-        ])
+        .find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::Id(id.0.to_vec())])
         .unwrap();
-    let point = session
-        .get_attributes(public[0], &[cryptoki::object::AttributeType::EcPoint])
-        .unwrap();
-    let Attribute::EcPoint(point) = &point[0] else {
-        panic!("no point")
-    };
+    let point =
+        session.get_attributes(public[0], &[cryptoki::object::AttributeType::EcPoint]).unwrap();
+    let Attribute::EcPoint(point) = &point[0] else { panic!("no point") };
     let mut spki = vec![
         0x30, 0x59, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48,
         0xce, 0x3d, 3, 1, 7, 3, 0x42, 0,

@@ -18,11 +18,6 @@ fn the_self_signed_root_stays_at_home_unless_it_is_wanted() {
     for (authority, includes_root, above) in cases {
         let chain = answer(leaf.clone(), authority, includes_root);
         assert_eq!(chain[0], leaf);
-        assert_eq!(
-            chain[1..],
-            authority[..above],
-            "{} {includes_root}",
-            authority.len()
-        );
+        assert_eq!(chain[1..], authority[..above], "{} {includes_root}", authority.len());
     }
 }

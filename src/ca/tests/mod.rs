@@ -56,14 +56,8 @@ impl Requester {
         let folder = tempfile::tempdir().unwrap();
         let requester = Self { folder };
         for (name, arguments) in [
-            (
-                "ec",
-                ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
-            ),
-            (
-                "rsa",
-                ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
-            ),
+            ("ec", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
+            ("rsa", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
         ] {
             let file = requester.file(&format!("{name}.key"));
             let mut all = vec!["genpkey", "-quiet", "-out", file.to_str().unwrap()];
@@ -80,11 +74,7 @@ impl Requester {
     /// A request with this subject (in OpenSSL's form, `/CN=a`) and these lines of extensions.
     fn csr(&self, key: &str, subject: &str, extensions: &str) -> String {
         let config = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
-        let ask = if extensions.is_empty() {
-            ""
-        } else {
-            "req_extensions = asked"
-        };
+        let ask = if extensions.is_empty() { "" } else { "req_extensions = asked" };
         let text = format!(
             "[req]\ndistinguished_name = name\nprompt = no\n{ask}\n[name]\nCN = unused\n\
              [asked]\n{extensions}\n"
@@ -108,12 +98,9 @@ fn self_signed(not_before: UnixTime, not_after: UnixTime) -> Chain {
     let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
     let template = CaTemplate {
         serial: [7; 16],
-        subject: SubjectFields {
-            common_name: Some("CA".to_owned()),
-            ..SubjectFields::default()
-        }
-        .to_name()
-        .unwrap(),
+        subject: SubjectFields { common_name: Some("CA".to_owned()), ..SubjectFields::default() }
+            .to_name()
+            .unwrap(),
         public_key: key.public_key().clone(),
         not_before,
         not_after,

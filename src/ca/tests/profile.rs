@@ -27,29 +27,14 @@ fn what_a_profile_refuses_has_vmcas_code() {
         (VmcaCompat, "/CN=a", "basicConstraints = CA:TRUE", 70012),
         (VmcaCompat, "/CN=a", "keyUsage = keyCertSign", 70012),
         (VmcaCompat, "/CN=a", "keyUsage = cRLSign", 70012),
-        (
-            VmcaCompat,
-            "/CN=a",
-            "keyUsage = digitalSignature, dataEncipherment",
-            70012,
-        ),
+        (VmcaCompat, "/CN=a", "keyUsage = digitalSignature, dataEncipherment", 70012),
         (VmcaCompat, "/CN=a", "keyUsage = keyAgreement", 70012),
         (VmcaCompat, "/CN=a", "keyUsage = keyEncipherment", 70012), // by an EC key
         (VmcaCompat, "/", dns, 70012),
         (VmcaCompat, "/CN=*.example.test", dns, 70060),
         (VmcaCompat, "/CN=a/CN=b*", dns, 70060),
-        (
-            VmcaCompat,
-            "/CN=a",
-            "subjectAltName = DNS:*.example.test",
-            70061,
-        ),
-        (
-            VmcaCompat,
-            "/CN=a",
-            "subjectAltName = DNS:a.example.test, DNS:*.b.test",
-            70061,
-        ),
+        (VmcaCompat, "/CN=a", "subjectAltName = DNS:*.example.test", 70061),
+        (VmcaCompat, "/CN=a", "subjectAltName = DNS:a.example.test, DNS:*.b.test", 70061),
         (Strict, "/CN=a", "", 70012),
         (Strict, "/CN=a", "subjectAltName = IP:192.0.2.1", 70012),
     ];
@@ -108,40 +93,18 @@ const DIGITAL_SIGNATURE: KeyUsage = KeyUsage {
 fn key_usage_is_what_was_asked_for_or_the_profiles_own() {
     let requester = Requester::new();
     let signs = DIGITAL_SIGNATURE;
-    let enciphers = KeyUsage {
-        key_encipherment: true,
-        ..signs
-    };
-    let vmca = KeyUsage {
-        non_repudiation: true,
-        ..enciphers
-    };
+    let enciphers = KeyUsage { key_encipherment: true, ..signs };
+    let vmca = KeyUsage { non_repudiation: true, ..enciphers };
     let asked = "keyUsage = digitalSignature, nonRepudiation, keyEncipherment";
     let cases = [
         (VmcaCompat, "rsa", "", vmca),
         (VmcaCompat, "rsa", asked, vmca),
         (VmcaCompat, "rsa", "keyUsage = digitalSignature", signs),
-        (
-            VmcaCompat,
-            "ec",
-            "",
-            KeyUsage {
-                non_repudiation: true,
-                ..signs
-            },
-        ),
+        (VmcaCompat, "ec", "", KeyUsage { non_repudiation: true, ..signs }),
         (Strict, "rsa", "", enciphers),
         (Strict, "rsa", asked, vmca),
         (Strict, "ec", "", signs),
-        (
-            Strict,
-            "ec",
-            asked,
-            KeyUsage {
-                non_repudiation: true,
-                ..signs
-            },
-        ),
+        (Strict, "ec", asked, KeyUsage { non_repudiation: true, ..signs }),
     ];
     for (profile, key, usage, expected) in cases {
         let extensions = format!("subjectAltName = DNS:a.example.test\n{usage}");
@@ -169,15 +132,9 @@ fn only_allowed_extensions_are_taken_and_the_others_are_named() {
     assert_eq!(template.alternative_names.ip.len(), 1);
     assert!(template.extended_key_usage.is_empty());
     for oid in ["2.5.29.32", "2.5.29.31", "2.5.29.37"] {
-        assert!(
-            ignored.iter().any(|found| found == oid),
-            "{oid} in {ignored:?}"
-        );
+        assert!(ignored.iter().any(|found| found == oid), "{oid} in {ignored:?}");
     }
     let (template, ignored) = certificate_for(&requester, Strict, &csr).unwrap();
     assert_eq!(template.extended_key_usage, ["1.3.6.1.5.5.7.3.1"]);
-    assert!(
-        ignored.contains(&"1.3.6.1.5.5.7.3.3".to_owned()),
-        "{ignored:?}"
-    );
+    assert!(ignored.contains(&"1.3.6.1.5.5.7.3.3".to_owned()), "{ignored:?}");
 }

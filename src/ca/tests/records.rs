@@ -18,29 +18,18 @@ fn fixture() -> Fixture {
     let chain = self_signed(NOW, NOW + DAY);
     let public_key = chain.ca().public_key().unwrap();
     let key = CaKey {
-        reference: hsm::KeyReference {
-            id: KEY,
-            public_key: public_key.as_der().to_vec(),
-        },
+        reference: hsm::KeyReference { id: KEY, public_key: public_key.as_der().to_vec() },
         public_key,
         imported: true,
     };
-    store
-        .write(move |tx| records::insert_key(tx, &key, "vmca-1", NOW))
-        .unwrap();
-    Fixture {
-        _folder: folder,
-        store,
-        chain,
-    }
+    store.write(move |tx| records::insert_key(tx, &key, "vmca-1", NOW)).unwrap();
+    Fixture { _folder: folder, store, chain }
 }
 
 impl Fixture {
     fn pending(&self) -> i64 {
         let chain = self.chain.certificates().to_vec();
-        self.store
-            .write(move |tx| records::insert_pending(tx, KEY, &chain, NOW))
-            .unwrap()
+        self.store.write(move |tx| records::insert_pending(tx, KEY, &chain, NOW)).unwrap()
     }
 
     fn draft(&self, serial: &str, crl_number: Option<i64>) -> Result<i64, Error> {
@@ -54,8 +43,7 @@ impl Fixture {
             signature_algorithm: vec![2],
             at: NOW,
         };
-        self.store
-            .write(move |tx| records::insert_draft(tx, &draft))
+        self.store.write(move |tx| records::insert_draft(tx, &draft))
     }
 }
 
@@ -63,12 +51,8 @@ impl Fixture {
 fn a_draft_ends_once() {
     let fixture = fixture();
     let id = fixture.draft("01", None).unwrap();
-    let end = |signed| {
-        fixture
-            .store
-            .write(move |tx| records::conclude_draft(tx, id, signed))
-            .unwrap()
-    };
+    let end =
+        |signed| fixture.store.write(move |tx| records::conclude_draft(tx, id, signed)).unwrap();
     assert_eq!([end(true), end(true), end(false)], [true, false, false]);
 }
 
@@ -76,14 +60,8 @@ fn a_draft_ends_once() {
 fn a_serial_number_and_a_list_number_are_used_once() {
     let fixture = fixture();
     fixture.draft("01", Some(1)).unwrap();
-    assert!(matches!(
-        fixture.draft("01", Some(2)),
-        Err(Error::Conflict(_))
-    ));
-    assert!(matches!(
-        fixture.draft("02", Some(1)),
-        Err(Error::Conflict(_))
-    ));
+    assert!(matches!(fixture.draft("01", Some(2)), Err(Error::Conflict(_))));
+    assert!(matches!(fixture.draft("02", Some(1)), Err(Error::Conflict(_))));
     let next: Result<i64, Error> = fixture.store.read(records::next_crl_number);
     assert_eq!(next.unwrap(), 2);
 }
@@ -93,31 +71,17 @@ fn one_ca_is_active_and_the_one_before_it_is_superseded() {
     let fixture = fixture();
     let (first, second) = (fixture.pending(), fixture.pending());
     let activate = |id| {
-        fixture
-            .store
-            .write(move |tx| records::activate(tx, id, AuthorityState::Pending))
-            .unwrap()
+        fixture.store.write(move |tx| records::activate(tx, id, AuthorityState::Pending)).unwrap()
     };
     assert!(activate(first) && activate(second));
     let rows = fixture.store.read(records::authorities).unwrap();
     let states: Vec<_> = rows.iter().map(|row| (row.id, row.state)).collect();
-    assert_eq!(
-        states,
-        [
-            (first, AuthorityState::Superseded),
-            (second, AuthorityState::Active)
-        ]
-    );
+    assert_eq!(states, [(first, AuthorityState::Superseded), (second, AuthorityState::Active)]);
     assert_eq!(rows[1].chain, fixture.chain.certificates());
     assert!(rows[1].key.imported && rows[1].key.reference.id == KEY);
     // The database itself refuses a second active one.
     let forced = fixture.store.write(move |tx| {
-        records::change_state(
-            tx,
-            first,
-            AuthorityState::Superseded,
-            AuthorityState::Active,
-        )
+        records::change_state(tx, first, AuthorityState::Superseded, AuthorityState::Active)
     });
     assert!(matches!(forced, Err(Error::Conflict(_))));
 }
@@ -128,10 +92,8 @@ fn a_ca_that_never_became_active_is_given_up_and_not_listed() {
     let id = fixture.pending();
     assert_eq!(fixture.store.write(records::abandon_pending).unwrap(), 1);
     assert!(fixture.store.read(records::authorities).unwrap().is_empty());
-    let late = fixture
-        .store
-        .write(move |tx| records::activate(tx, id, AuthorityState::Pending))
-        .unwrap();
+    let late =
+        fixture.store.write(move |tx| records::activate(tx, id, AuthorityState::Pending)).unwrap();
     assert!(!late);
 }
 

@@ -96,22 +96,27 @@ fn a_root_is_published_under_its_subject_key_identifier() {
 }
 
 #[test]
-fn a_certificate_with_a_known_identifier_changes_nothing_and_is_no_error() {
+fn a_known_certificate_changes_nothing_and_a_renewed_one_stands_beside_it() {
     let (room, key) = (room(), key());
     let (first, renewed) = (ca("Root", &key, 1), ca("Root", &key, 2));
     assert_ne!(first, renewed);
     room.publish(&first, None).unwrap();
-    room.publish(&renewed, None).unwrap();
+    room.publish(&first, None).unwrap();
     assert_eq!(room.roots().len(), 1);
-    assert_eq!(room.roots()[0].certificate, first.to_pem());
+    room.publish(&renewed, None).unwrap();
+    let roots = room.roots();
+    assert_eq!(roots.len(), 2);
+    assert_eq!(roots[0].id, roots[1].id);
+    assert_eq!(roots[0].certificate, first.to_pem());
+    assert_eq!(roots[1].certificate, renewed.to_pem());
 
-    // The list that came with the renewed one is as good for the first: same key, same name.
     let list = crl(5, NOW, &renewed, &key);
     room.publish(&renewed, Some(&list)).unwrap();
-    assert_eq!(room.roots()[0].crl, Some(list.to_pem()));
+    assert_eq!(room.roots()[0].crl, None);
+    assert_eq!(room.roots()[1].crl, Some(list.to_pem()));
     // And publishing without a list keeps the list.
-    room.publish(&first, None).unwrap();
-    assert_eq!(room.roots()[0].crl, Some(list.to_pem()));
+    room.publish(&renewed, None).unwrap();
+    assert_eq!(room.roots()[1].crl, Some(list.to_pem()));
 }
 
 #[test]

@@ -83,12 +83,8 @@ fn ask(router: &Router, uid: u32, path: &str, body: &str) -> (u16, Value) {
         .header("content-type", "application/json")
         .body(Body::from(body.to_owned()))
         .unwrap();
-    request
-        .extensions_mut()
-        .insert(ConnectInfo(Peer(Some(uid))));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    request.extensions_mut().insert(ConnectInfo(Peer(Some(uid))));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut router = router.clone();
     let answer = router.call(request);
     runtime.block_on(async {
@@ -125,12 +121,7 @@ fn refusals_are_problems_with_the_right_status_and_number() {
         let (found, problem) = ask(&router, uid, path, body);
         let says = format!("{uid} {path} {body}: {problem}");
         assert_eq!((found, &problem["code"]), (status, &json!(code)), "{says}");
-        assert!(
-            problem["detail"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty()),
-            "{says}"
-        );
+        assert!(problem["detail"].as_str().is_some_and(|text| !text.is_empty()), "{says}");
     }
 }
 
@@ -153,78 +144,18 @@ fn anyone_may_read_and_health_tells_the_truth() {
 fn every_failure_has_vmcas_number_and_every_sentence_beneath_it() {
     let token = || hsm::Error::Unavailable("the token is absent".into());
     let cases: [(Error, Kind, u32, &str); 15] = [
-        (
-            Error::NoAuthority,
-            Kind::Unavailable,
-            70000,
-            "certool --selfca",
-        ),
-        (
-            Error::Token(token()),
-            Kind::Unavailable,
-            70032,
-            "the token is absent",
-        ),
-        (
-            Error::Token(hsm::Error::Locked("PIN".into())),
-            Kind::Unavailable,
-            70032,
-            "PIN",
-        ),
-        (
-            Error::Workshop(token()),
-            Kind::Unavailable,
-            70032,
-            "the token is absent",
-        ),
-        (
-            Error::Workshop(hsm::Error::Unsupported("x".into())),
-            Kind::Unavailable,
-            70007,
-            "x",
-        ),
-        (
-            Error::Store(store::Error::Full(no_room())),
-            Kind::Unavailable,
-            70022,
-            "the disk is full",
-        ),
-        (
-            Error::Request(x509::Error::NoPem("x".into())),
-            Kind::Invalid,
-            70006,
-            "x",
-        ),
-        (
-            Error::Request(x509::Error::Signature("x".into())),
-            Kind::Invalid,
-            70012,
-            "x",
-        ),
-        (
-            Error::Request(x509::Error::KeyNotAccepted("x".into())),
-            Kind::Invalid,
-            70015,
-            "x",
-        ),
-        (
-            Error::Chain(ChainError::NotCa("x".into())),
-            Kind::Invalid,
-            70011,
-            "x",
-        ),
-        (
-            Error::Chain(ChainError::Incomplete("x".into())),
-            Kind::Invalid,
-            70062,
-            "x",
-        ),
-        (
-            Error::Chain(ChainError::Order("x".into())),
-            Kind::Invalid,
-            70063,
-            "x",
-        ),
+        (Error::NoAuthority, Kind::Unavailable, 70000, "certool --selfca"),
+        (Error::Token(token()), Kind::Unavailable, 70032, "the token is absent"),
+        (Error::Token(hsm::Error::Locked("PIN".into())), Kind::Unavailable, 70032, "PIN"),
+        (Error::Workshop(token()), Kind::Unavailable, 70032, "the token is absent"),
+        (Error::Workshop(hsm::Error::Unsupported("x".into())), Kind::Unavailable, 70007, "x"),
+        (Error::Store(store::Error::Full(no_room())), Kind::Unavailable, 70022, "the disk is full"),
+        (Error::Request(x509::Error::NoPem("x".into())), Kind::Invalid, 70006, "x"),
+        (Error::Request(x509::Error::Signature("x".into())), Kind::Invalid, 70012, "x"),
+        (Error::Request(x509::Error::KeyNotAccepted("x".into())), Kind::Invalid, 70015, "x"),
+        (Error::Chain(ChainError::NotCa("x".into())), Kind::Invalid, 70011, "x"),
+        (Error::Chain(ChainError::Incomplete("x".into())), Kind::Invalid, 70062, "x"),
+        (Error::Chain(ChainError::Order("x".into())), Kind::Invalid, 70063, "x"),
         (Error::NoSuchAuthority(9), Kind::NotFound, 70097, "9"),
         (refused(Rule::KeyOfOurs), Kind::Invalid, 70037, "x"),
         (refused(Rule::State), Kind::Conflict, 70098, "x"),
@@ -238,19 +169,12 @@ fn every_failure_has_vmcas_number_and_every_sentence_beneath_it() {
 }
 
 fn refused(rule: Rule) -> Error {
-    Error::Refused {
-        rule,
-        sentence: "x".to_owned(),
-    }
+    Error::Refused { rule, sentence: "x".to_owned() }
 }
 
 /// What SQLite says when there is no room, made by SQLite itself.
 fn no_room() -> rusqlite::Error {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
-    connection
-        .execute_batch("CREATE TABLE t (x BLOB); PRAGMA max_page_count = 1;")
-        .unwrap();
-    connection
-        .execute("INSERT INTO t VALUES (zeroblob(100000))", [])
-        .unwrap_err()
+    connection.execute_batch("CREATE TABLE t (x BLOB); PRAGMA max_page_count = 1;").unwrap();
+    connection.execute("INSERT INTO t VALUES (zeroblob(100000))", []).unwrap_err()
 }

@@ -87,9 +87,8 @@ impl Chain {
             let Some(constraints) = constraints_of(issuer, &at)? else {
                 continue;
             };
-            for below in self.certificates[..position]
-                .iter()
-                .filter(|below| !below.is_self_issued())
+            for below in
+                self.certificates[..position].iter().filter(|below| !below.is_self_issued())
             {
                 constraints.check(&Names::of_certificate(below)).map_err(|why| {
                     ChainError::Constraint(
@@ -125,11 +124,7 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "certificate {} of {} (\"{}\")",
-            self.number, self.count, self.subject
-        )
+        write!(f, "certificate {} of {} (\"{}\")", self.number, self.count, self.subject)
     }
 }
 
@@ -293,23 +288,14 @@ fn check_signature(
             Error::Signature(_) => ChainError::Signature,
             _ => ChainError::Key,
         };
-        sort(
-            error
-                .into_refusal()
-                .reworded(|why| format!("{what} {at}: {why}")),
-        )
+        sort(error.into_refusal().reworded(|why| format!("{what} {at}: {why}")))
     };
     // The last certificate signs itself.
     let issuer = certificates.get(position + 1).unwrap_or(certificate);
-    let key = issuer
-        .public_key()
-        .map_err(|error| refused(error, "the issuer's key is not taken for"))?;
-    certificate
-        .public_key()
-        .map_err(|error| refused(error, "the key is not taken of"))?;
-    certificate
-        .verify_signed_by(&key)
-        .map_err(|error| refused(error, "the signature is wrong of"))
+    let key =
+        issuer.public_key().map_err(|error| refused(error, "the issuer's key is not taken for"))?;
+    certificate.public_key().map_err(|error| refused(error, "the key is not taken of"))?;
+    certificate.verify_signed_by(&key).map_err(|error| refused(error, "the signature is wrong of"))
 }
 
 /// pathLenConstraint counts the certificates below that are not self-issued, the leaf aside
@@ -319,10 +305,8 @@ fn check_path_length(
     position: usize,
     at: &Place,
 ) -> Result<(), ChainError> {
-    let below = certificates[..position]
-        .iter()
-        .filter(|certificate| !certificate.is_self_issued())
-        .count();
+    let below =
+        certificates[..position].iter().filter(|certificate| !certificate.is_self_issued()).count();
     match certificates[position].path_length() {
         Some(limit) if below > limit as usize => Err(ChainError::Constraint(
             format!(

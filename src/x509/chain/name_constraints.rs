@@ -49,12 +49,7 @@ impl Names {
         let has = |all: &[GeneralName], wanted: fn(&GeneralName) -> bool| all.iter().any(wanted);
         if !has(&all, |name| matches!(name, GeneralName::Email(_))) {
             // Old certificates carry mailboxes in the subject, and RFC 5280 constrains these too.
-            all.extend(
-                subject
-                    .values(&oid::EMAIL_ADDRESS)
-                    .into_iter()
-                    .map(GeneralName::Email),
-            );
+            all.extend(subject.values(&oid::EMAIL_ADDRESS).into_iter().map(GeneralName::Email));
         }
         if is_leaf && !has(&all, |name| matches!(name, GeneralName::Dns(_))) {
             // Clients take a common name for the host name when there is no other, so OpenSSL
@@ -79,12 +74,8 @@ impl NameConstraints {
         let mut parts = Element::only(value, asn1::SEQUENCE)
             .and_then(|constraints| constraints.elements())
             .map_err(&unreadable)?;
-        let permitted = parts
-            .optional(context_constructed(0))
-            .map_err(&unreadable)?;
-        let excluded = parts
-            .optional(context_constructed(1))
-            .map_err(&unreadable)?;
+        let permitted = parts.optional(context_constructed(0)).map_err(&unreadable)?;
+        let excluded = parts.optional(context_constructed(1)).map_err(&unreadable)?;
         parts.finish().map_err(&unreadable)?;
         Ok(Self {
             permitted: read_subtrees(permitted, critical)?,
@@ -98,19 +89,12 @@ impl NameConstraints {
         for name in &names.0 {
             let same_kind = |base: &&GeneralName| base.kind() == name.kind();
             if self.excluded.iter().any(|base| is_within(name, base)) {
-                return Err(format!(
-                    "{} is excluded by its name constraints",
-                    shown(name)
-                ));
+                return Err(format!("{} is excluded by its name constraints", shown(name)));
             }
             // RFC 5280: a URI without a host cannot be judged, so it is refused.
             if let GeneralName::Uri(uri) = name
                 && uri_host(uri).is_none()
-                && self
-                    .permitted
-                    .iter()
-                    .chain(&self.excluded)
-                    .any(|base| same_kind(&base))
+                && self.permitted.iter().chain(&self.excluded).any(|base| same_kind(&base))
             {
                 return Err(format!(
                     "{} has no host that its name constraints could allow",
@@ -119,10 +103,7 @@ impl NameConstraints {
             }
             let mut permitted = self.permitted.iter().filter(same_kind).peekable();
             if permitted.peek().is_some() && !permitted.any(|base| is_within(name, base)) {
-                return Err(format!(
-                    "{} is not permitted by its name constraints",
-                    shown(name)
-                ));
+                return Err(format!("{} is not permitted by its name constraints", shown(name)));
             }
         }
         Ok(())
@@ -159,11 +140,7 @@ fn read_subtrees(list: Option<Element<'_>>, critical: bool) -> Result<Vec<Genera
             bases.push(base);
         } else if critical {
             return Err(Error::Malformed(
-                format!(
-                    "a constraint on {} of this form is not understood",
-                    base.kind()
-                )
-                .into(),
+                format!("a constraint on {} of this form is not understood", base.kind()).into(),
             ));
         }
     }
@@ -211,20 +188,14 @@ fn email_is_within(name: &str, base: &str) -> bool {
 
 /// A host, or (with a leading dot) every host of a domain.
 fn host_is_within(host: &str, base: &str) -> bool {
-    if base.starts_with('.') {
-        dns_is_within(host, base)
-    } else {
-        host.eq_ignore_ascii_case(base)
-    }
+    if base.starts_with('.') { dns_is_within(host, base) } else { host.eq_ignore_ascii_case(base) }
 }
 
 /// The host of a URI with an authority part; a URI without one cannot be within anything.
 fn uri_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = host.split_once(':').map_or(host, |(host, _)| host);
     Some(host).filter(|host| !host.is_empty())
 }

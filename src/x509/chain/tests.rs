@@ -19,13 +19,7 @@ const P256: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
 
 fn ca<'a>(name: &'a str, extensions: &'a str) -> Ca<'a> {
-    Ca {
-        name,
-        key: P256,
-        extensions,
-        days: "30",
-        digest: "-sha256",
-    }
+    Ca { name, key: P256, extensions, days: "30", digest: "-sha256" }
 }
 
 /// Issues the CAs one below the other; the answer has the lowest first, as files do.
@@ -39,14 +33,10 @@ fn issue(cas: &[Ca<'_>]) -> (Folder, Vec<Certificate>) {
             ca.extensions
         );
         folder.write("config", config.as_bytes());
-        let (key, request, certificate) = (
-            format!("k{level}"),
-            format!("r{level}"),
-            format!("c{level}"),
-        );
-        let mut arguments = vec![
-            "req", "-new", "-nodes", "-utf8", "-keyout", &key, "-out", &request,
-        ];
+        let (key, request, certificate) =
+            (format!("k{level}"), format!("r{level}"), format!("c{level}"));
+        let mut arguments =
+            vec!["req", "-new", "-nodes", "-utf8", "-keyout", &key, "-out", &request];
         arguments.extend(["-subj", ca.name, "-newkey"]);
         arguments.extend(ca.key);
         folder.openssl(&arguments);
@@ -95,43 +85,25 @@ fn three() -> Vec<Certificate> {
 #[test]
 fn a_right_chain_of_every_kind_of_key_is_taken() {
     let (folder, chain) = issue(&[
-        Ca {
-            key: &["rsa:2048"],
-            digest: "-sha512",
-            ..ca("/CN=root/O=Two/O=Organizations", CA)
-        },
-        Ca {
-            key: &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
-            ..ca("/OU=multi+CN=middle", CA)
-        },
-        Ca {
-            digest: "-sha384",
-            ..ca("/CN=vmca/DC=vsphere/DC=local", CA)
-        },
+        Ca { key: &["rsa:2048"], digest: "-sha512", ..ca("/CN=root/O=Two/O=Organizations", CA) },
+        Ca { key: &["ec", "-pkeyopt", "ec_paramgen_curve:P-384"], ..ca("/OU=multi+CN=middle", CA) },
+        Ca { digest: "-sha384", ..ca("/CN=vmca/DC=vsphere/DC=local", CA) },
     ]);
     let taken = verify(&chain).unwrap();
     assert_eq!(taken.ca(), &chain[0]);
     assert_eq!(taken.root(), &chain[2]);
     // OpenSSL agrees.
-    assert!(folder.accepts(
-        "openssl",
-        &["verify", "-CAfile", "c0", "-untrusted", "c1", "c2"]
-    ));
+    assert!(folder.accepts("openssl", &["verify", "-CAfile", "c0", "-untrusted", "c1", "c2"]));
     verify(&chain[2..]).unwrap();
 }
 
 #[test]
 fn order_and_completeness() {
     let chain = three();
-    let [vmca, middle, root] = &chain[..] else {
-        panic!()
-    };
+    let [vmca, middle, root] = &chain[..] else { panic!() };
     for (certificates, expected) in [
         (vec![], "empty"),
-        (
-            vec![root, middle, vmca],
-            "self-signed, but more certificates follow",
-        ),
+        (vec![root, middle, vmca], "self-signed, but more certificates follow"),
         (vec![middle, vmca, root], "put the file in the order"),
         (vec![vmca, root], "put the file in the order"),
         (vec![vmca, middle, root, root], "is there twice"),
@@ -162,10 +134,7 @@ fn another_ca_of_the_same_name_did_not_issue_it() {
     let other = three();
     let error = verify(&[chain[0].clone(), other[1].clone(), other[2].clone()]).unwrap_err();
     assert!(matches!(&error, ChainError::Order(_)), "{error:?}");
-    assert!(
-        error.to_string().contains("key identifiers differ"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("key identifiers differ"), "{error}");
 }
 
 #[test]
@@ -182,13 +151,7 @@ fn a_changed_octet_under_the_signature_is_seen() {
 
 #[test]
 fn every_certificate_must_be_valid_now() {
-    let (_, chain) = issue(&[
-        ca("/CN=root", CA),
-        Ca {
-            days: "2",
-            ..ca("/CN=vmca", CA)
-        },
-    ]);
+    let (_, chain) = issue(&[ca("/CN=root", CA), Ca { days: "2", ..ca("/CN=vmca", CA) }]);
     let start = now(&chain);
     for (moment, accepted) in [
         (start - 1_000_000, false),
@@ -210,14 +173,8 @@ fn only_cas_that_may_sign() {
     for (extensions, expected) in [
         ("basicConstraints=CA:FALSE\n", "CA:TRUE"),
         ("keyUsage=digitalSignature\n", "CA:TRUE"),
-        (
-            "basicConstraints=critical,CA:TRUE\nkeyUsage=cRLSign\n",
-            "keyCertSign",
-        ),
-        (
-            "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n",
-            "cRLSign",
-        ),
+        ("basicConstraints=critical,CA:TRUE\nkeyUsage=cRLSign\n", "keyCertSign"),
+        ("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n", "cRLSign"),
         ("basicConstraints=critical,CA:TRUE\n", "no key usage"),
     ] {
         let (_, chain) = issue(&[ca("/CN=root", CA), ca("/CN=vmca", extensions)]);
@@ -226,10 +183,7 @@ fn only_cas_that_may_sign() {
         assert!(error.to_string().contains(expected), "{error}");
     }
     // An old root without keyUsage is one all the same (RFC 5280, 6.1.4, n).
-    let (_, chain) = issue(&[
-        ca("/CN=root", "basicConstraints=CA:TRUE\n"),
-        ca("/CN=vmca", CA),
-    ]);
+    let (_, chain) = issue(&[ca("/CN=root", "basicConstraints=CA:TRUE\n"), ca("/CN=vmca", CA)]);
     verify(&chain).unwrap();
 }
 
@@ -240,18 +194,12 @@ fn path_lengths_are_counted_down_the_chain() {
             "basicConstraints=critical,CA:TRUE,pathlen:{length}\nkeyUsage=keyCertSign,cRLSign\n"
         )
     };
-    for (root, middle, vmca, accepted) in [
-        (2, 1, 0, true),
-        (1, 1, 0, false),
-        (2, 0, 0, false),
-        (2, 1, 7, true),
-    ] {
+    for (root, middle, vmca, accepted) in
+        [(2, 1, 0, true), (1, 1, 0, false), (2, 0, 0, false), (2, 1, 7, true)]
+    {
         let (root, middle, vmca) = (limited(root), limited(middle), limited(vmca));
-        let (folder, chain) = issue(&[
-            ca("/CN=root", &root),
-            ca("/CN=middle", &middle),
-            ca("/CN=vmca", &vmca),
-        ]);
+        let (folder, chain) =
+            issue(&[ca("/CN=root", &root), ca("/CN=middle", &middle), ca("/CN=vmca", &vmca)]);
         match verify(&chain) {
             Ok(_) => assert!(accepted),
             Err(ChainError::Constraint(why)) => assert!(!accepted, "{why}"),
@@ -282,16 +230,7 @@ fn path_lengths_are_counted_down_the_chain() {
         ]);
         let judged = folder.accepts(
             "openssl",
-            &[
-                "verify",
-                "-CAfile",
-                "c0",
-                "-untrusted",
-                "c1",
-                "-untrusted",
-                "c2",
-                "leaf",
-            ],
+            &["verify", "-CAfile", "c0", "-untrusted", "c1", "-untrusted", "c2", "leaf"],
         );
         assert_eq!(judged, accepted);
     }
@@ -302,10 +241,7 @@ fn critical_extensions_that_are_not_understood() {
     for (extension, accepted) in [
         ("1.2.3.4=critical,ASN1:NULL\n", false),
         ("1.2.3.4=ASN1:NULL\n", true),
-        (
-            "policyConstraints=critical,requireExplicitPolicy:0\n",
-            false,
-        ),
+        ("policyConstraints=critical,requireExplicitPolicy:0\n", false),
         ("certificatePolicies=critical,1.2.3\n", true),
     ] {
         let extensions = format!("{CA}{extension}");
@@ -319,22 +255,13 @@ fn critical_extensions_that_are_not_understood() {
 
 #[test]
 fn keys_and_algorithms_that_are_not_accepted() {
-    let weak = Ca {
-        key: &["rsa:1024"],
-        ..ca("/CN=root", CA)
-    };
-    let foreign = Ca {
-        key: &["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
-        ..ca("/CN=root", CA)
-    };
+    let weak = Ca { key: &["rsa:1024"], ..ca("/CN=root", CA) };
+    let foreign = Ca { key: &["ec", "-pkeyopt", "ec_paramgen_curve:P-521"], ..ca("/CN=root", CA) };
     for root in [weak, foreign] {
         let error = verify(&issue(&[root, ca("/CN=vmca", CA)]).1).unwrap_err();
         assert!(matches!(&error, ChainError::Key(_)), "{error:?}");
     }
-    let old = Ca {
-        digest: "-sha1",
-        ..ca("/CN=vmca", CA)
-    };
+    let old = Ca { digest: "-sha1", ..ca("/CN=vmca", CA) };
     let error = verify(&issue(&[ca("/CN=root", CA), old]).1).unwrap_err();
     assert!(matches!(&error, ChainError::Signature(_)), "{error:?}");
     assert!(error.to_string().contains("SHA-1"), "{error}");
@@ -355,10 +282,8 @@ fn name_constraints_bind_what_is_below() {
     let (_, chain) = issue(&[ca("/CN=root", &extensions), ca("/O=example /CN=vmca", CA)]);
     let chain = verify(&chain).unwrap();
     let subject = |organization: &str, name: &str| {
-        let fields = SubjectFields {
-            common_name: Some(name.to_owned()),
-            ..SubjectFields::default()
-        };
+        let fields =
+            SubjectFields { common_name: Some(name.to_owned()), ..SubjectFields::default() };
         // The constraint is a prefix, so O must come first; certool's own order has CN first.
         let below = SubjectFields {
             organization: Some(organization.to_owned()),
@@ -371,52 +296,16 @@ fn name_constraints_bind_what_is_below() {
         crate::x509::Name::from_der(&crate::x509::asn1::sequence(&[&rdns[0], &rdns[1]])).unwrap()
     };
     for (subject, names, accepted) in [
-        (
-            subject("Example", "host"),
-            names(|n| n.add_dns("a.example.com").unwrap()),
-            true,
-        ),
-        (
-            subject("EXAMPLE", "host"),
-            names(|n| n.add_ip("10.1.2.3").unwrap()),
-            true,
-        ),
+        (subject("Example", "host"), names(|n| n.add_dns("a.example.com").unwrap()), true),
+        (subject("EXAMPLE", "host"), names(|n| n.add_ip("10.1.2.3").unwrap()), true),
         (subject("Other", "host"), AlternativeNames::default(), false),
-        (
-            subject("Example", "host"),
-            names(|n| n.add_dns("a.example.org").unwrap()),
-            false,
-        ),
-        (
-            subject("Example", "host"),
-            names(|n| n.add_dns("a.secret.example.com").unwrap()),
-            false,
-        ),
-        (
-            subject("Example", "host"),
-            names(|n| n.add_ip("192.0.2.1").unwrap()),
-            false,
-        ),
-        (
-            subject("Example", "host"),
-            names(|n| n.add_email("a@example.org").unwrap()),
-            false,
-        ),
-        (
-            subject("Example", "host"),
-            names(|n| n.add_uri("https://anything/").unwrap()),
-            true,
-        ),
-        (
-            subject("Example", "www.example.org"),
-            AlternativeNames::default(),
-            false,
-        ),
-        (
-            subject("Example", "www.example.com"),
-            AlternativeNames::default(),
-            true,
-        ),
+        (subject("Example", "host"), names(|n| n.add_dns("a.example.org").unwrap()), false),
+        (subject("Example", "host"), names(|n| n.add_dns("a.secret.example.com").unwrap()), false),
+        (subject("Example", "host"), names(|n| n.add_ip("192.0.2.1").unwrap()), false),
+        (subject("Example", "host"), names(|n| n.add_email("a@example.org").unwrap()), false),
+        (subject("Example", "host"), names(|n| n.add_uri("https://anything/").unwrap()), true),
+        (subject("Example", "www.example.org"), AlternativeNames::default(), false),
+        (subject("Example", "www.example.com"), AlternativeNames::default(), true),
     ] {
         let answer = chain.permits_leaf(&subject, &names);
         assert_eq!(answer.is_ok(), accepted, "{subject} {names:?} {answer:?}");

@@ -64,9 +64,7 @@ pub fn draft_self_signed_ca(template: &CaTemplate) -> Result<Draft, Error> {
     };
     let mut extensions = Vec::new();
     if !template.alternative_names.is_empty() {
-        extensions.push(Expected::plain(Content::AlternativeNames(
-            &template.alternative_names,
-        )));
+        extensions.push(Expected::plain(Content::AlternativeNames(&template.alternative_names)));
     }
     extensions.extend([
         Expected::critical(Content::KeyUsage(KeyUsage::CA)),

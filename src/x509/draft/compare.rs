@@ -47,17 +47,11 @@ pub(super) enum Content<'a> {
 
 impl<'a> Expected<'a> {
     pub(super) fn plain(content: Content<'a>) -> Self {
-        Self {
-            critical: false,
-            content,
-        }
+        Self { critical: false, content }
     }
 
     pub(super) fn critical(content: Content<'a>) -> Self {
-        Self {
-            critical: true,
-            content,
-        }
+        Self { critical: true, content }
     }
 }
 
@@ -77,21 +71,13 @@ pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<(
     let tbs = TbsCertificate::from_der(draft.tbs()).map_err(undecodable)?;
     same("encoding", encoded(&tbs)?, draft.tbs())?;
     same("version", tbs.version(), Version::V3)?;
-    same(
-        "serial number",
-        tbs.serial_number().as_bytes(),
-        &expected.serial[..],
-    )?;
+    same("serial number", tbs.serial_number().as_bytes(), &expected.serial[..])?;
     algorithm(tbs.signature(), draft, expected.issuer_key)?;
     same("issuer", encoded(tbs.issuer())?, expected.issuer)?;
     moment("notBefore", &tbs.validity().not_before, expected.not_before)?;
     moment("notAfter", &tbs.validity().not_after, expected.not_after)?;
     same("subject", encoded(tbs.subject())?, expected.subject)?;
-    same(
-        "public key",
-        encoded(tbs.subject_public_key_info())?,
-        expected.public_key,
-    )?;
+    same("public key", encoded(tbs.subject_public_key_info())?, expected.public_key)?;
     same("unique identifier", tbs.issuer_unique_id(), &None)?;
     same("unique identifier", tbs.subject_unique_id(), &None)?;
     let extensions = tbs.extensions().map_or(&[][..], Vec::as_slice);
@@ -145,11 +131,7 @@ pub(super) fn revocation_list(
     }
     let revoked = list.revoked_certificates.as_deref();
     // RFC 5280, 5.1.2.6: without entries, the list of them is absent.
-    same(
-        "list of entries",
-        revoked.is_some(),
-        !template.revoked.is_empty(),
-    )?;
+    same("list of entries", revoked.is_some(), !template.revoked.is_empty())?;
     let revoked = revoked.unwrap_or_default();
     same("number of entries", revoked.len(), template.revoked.len())?;
     for (entry, wanted) in revoked.iter().zip(&template.revoked) {
@@ -166,33 +148,19 @@ pub(super) fn revocation_list(
             .map(|reason| Expected::plain(Content::Reason(reason)))
             .into_iter()
             .collect();
-        same(
-            "list of entry extensions",
-            entry.crl_entry_extensions.is_some(),
-            !reason.is_empty(),
-        )?;
-        all_extensions(
-            entry.crl_entry_extensions.as_deref().unwrap_or_default(),
-            &reason,
-        )?;
+        same("list of entry extensions", entry.crl_entry_extensions.is_some(), !reason.is_empty())?;
+        all_extensions(entry.crl_entry_extensions.as_deref().unwrap_or_default(), &reason)?;
     }
     all_extensions(list.crl_extensions.as_deref().unwrap_or_default(), expected)
 }
 
 fn all_extensions(found: &[Extension], expected: &[Expected<'_>]) -> Result<(), Error> {
     same("number of extensions", found.len(), expected.len())?;
-    found
-        .iter()
-        .zip(expected)
-        .try_for_each(|(found, expected)| one_extension(found, expected))
+    found.iter().zip(expected).try_for_each(|(found, expected)| one_extension(found, expected))
 }
 
 fn one_extension(found: &Extension, expected: &Expected<'_>) -> Result<(), Error> {
-    same(
-        "criticality of an extension",
-        found.critical,
-        expected.critical,
-    )?;
+    same("criticality of an extension", found.critical, expected.critical)?;
     match &expected.content {
         Content::AlternativeNames(names) => {
             let found: SubjectAltName = decoded(found, "2.5.29.17")?;
@@ -210,28 +178,13 @@ fn one_extension(found: &Extension, expected: &Expected<'_>) -> Result<(), Error
         }
         Content::SubjectKeyIdentifier(identifier) => {
             let found: SubjectKeyIdentifier = decoded(found, "2.5.29.14")?;
-            same(
-                "subjectKeyIdentifier",
-                found.0.as_bytes(),
-                identifier.as_slice(),
-            )
+            same("subjectKeyIdentifier", found.0.as_bytes(), identifier.as_slice())
         }
         Content::AuthorityKeyIdentifier(identifier) => {
             let found: AuthorityKeyIdentifier = decoded(found, "2.5.29.35")?;
-            same(
-                "authorityCertIssuer",
-                found.authority_cert_issuer.is_none(),
-                true,
-            )?;
-            same(
-                "authorityCertSerialNumber",
-                found.authority_cert_serial_number.is_none(),
-                true,
-            )?;
-            let found = found
-                .key_identifier
-                .as_ref()
-                .map(|octets| octets.as_bytes());
+            same("authorityCertIssuer", found.authority_cert_issuer.is_none(), true)?;
+            same("authorityCertSerialNumber", found.authority_cert_serial_number.is_none(), true)?;
+            let found = found.key_identifier.as_ref().map(|octets| octets.as_bytes());
             same("authorityKeyIdentifier", found, Some(identifier.as_slice()))
         }
         Content::CaIssuers(url) => {
@@ -291,10 +244,7 @@ fn name_octets(name: &GeneralName) -> Result<(u8, Vec<u8>), Error> {
 
 fn wanted_names(names: &AlternativeNames) -> Vec<(u8, Vec<u8>)> {
     let text = |number: u8, names: &[String]| -> Vec<(u8, Vec<u8>)> {
-        names
-            .iter()
-            .map(|name| (number, name.as_bytes().to_vec()))
-            .collect()
+        names.iter().map(|name| (number, name.as_bytes().to_vec())).collect()
     };
     let mut wanted = text(1, &names.email);
     wanted.extend(names.ip.iter().map(|address| match address {
@@ -321,11 +271,7 @@ fn wanted_usage(usage: KeyUsage) -> DecodedKeyUsage {
             wanted.push(bit);
         }
     }
-    DecodedKeyUsage(
-        wanted
-            .into_iter()
-            .fold(Default::default(), |set, bit| set | bit),
-    )
+    DecodedKeyUsage(wanted.into_iter().fold(Default::default(), |set, bit| set | bit))
 }
 
 /// The algorithm inside must be the one beside the signature, and fit the issuer's key.
@@ -334,11 +280,7 @@ fn algorithm(
     draft: &Draft,
     key: KeyAlgorithm,
 ) -> Result<(), Error> {
-    same(
-        "signature algorithm",
-        encoded(inside)?,
-        draft.signature_algorithm(),
-    )?;
+    same("signature algorithm", encoded(inside)?, draft.signature_algorithm())?;
     algorithm_beside(draft, key)
 }
 
@@ -352,11 +294,7 @@ fn algorithm_beside(draft: &Draft, key: KeyAlgorithm) -> Result<(), Error> {
     };
     same("signature algorithm", beside.oid.to_string().as_str(), kind)?;
     let null = has_null.then(der::asn1::Any::null);
-    same(
-        "parameters of the signature algorithm",
-        beside.parameters,
-        null,
-    )
+    same("parameters of the signature algorithm", beside.parameters, null)
 }
 
 /// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280, 4.1.2.5).
@@ -380,11 +318,7 @@ fn encoded(value: &impl Encode) -> Result<Vec<u8>, Error> {
 }
 
 fn same<A: PartialEq<B>, B>(field: &'static str, found: A, expected: B) -> Result<(), Error> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(differs(field))
-    }
+    if found == expected { Ok(()) } else { Err(differs(field)) }
 }
 
 fn differs(field: &'static str) -> Error {

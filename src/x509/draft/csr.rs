@@ -67,16 +67,11 @@ pub fn draft_csr(template: &CsrTemplate) -> Result<Draft, Error> {
 /// Draft, sign with the owner's key, assemble, PEM: what certool does before it asks VMCA.
 pub fn csr_pem(template: &CsrTemplate, key: &PrivateKey) -> Result<String, Error> {
     if template.public_key != *key.public_key() {
-        return Err(super::building(
-            "the request is for another key than the one that signs it",
-        ));
+        return Err(super::building("the request is for another key than the one that signs it"));
     }
     let draft = draft_csr(template)?;
     let signature = key.sign(draft.tbs())?;
-    Ok(pem::encode(
-        "CERTIFICATE REQUEST",
-        &draft.assemble(&signature),
-    ))
+    Ok(pem::encode("CERTIFICATE REQUEST", &draft.assemble(&signature)))
 }
 
 fn usage_of(template: &CsrTemplate) -> KeyUsage {

@@ -17,15 +17,12 @@ pub(super) fn certificate(
         [version, serial, algorithm, _, validity, _, _, rest @ ..]
             if *version.first().unwrap_or(&0) == context_constructed(0) =>
         {
-            let mut parts = vec![
-                *version, *serial, *algorithm, issuer, *validity, subject, public_key,
-            ];
+            let mut parts =
+                vec![*version, *serial, *algorithm, issuer, *validity, subject, public_key];
             parts.extend(rest);
             Ok(asn1::sequence(&parts))
         }
-        _ => Err(super::building(
-            "rcgen built something that is no certificate of version 3",
-        )),
+        _ => Err(super::building("rcgen built something that is no certificate of version 3")),
     }
 }
 
@@ -35,9 +32,7 @@ pub(super) fn request(built: &[u8], subject: &[u8], public_key: &[u8]) -> Result
         [version, _, _, attributes] => {
             Ok(asn1::sequence(&[version, subject, public_key, attributes]))
         }
-        _ => Err(super::building(
-            "rcgen built something that is no certificate request",
-        )),
+        _ => Err(super::building("rcgen built something that is no certificate request")),
     }
 }
 
@@ -49,9 +44,7 @@ pub(super) fn revocation_list(built: &[u8], issuer: &[u8]) -> Result<Vec<u8>, Er
             parts.extend(rest);
             Ok(asn1::sequence(&parts))
         }
-        _ => Err(super::building(
-            "rcgen built something that is no revocation list",
-        )),
+        _ => Err(super::building("rcgen built something that is no revocation list")),
     }
 }
 

@@ -76,10 +76,8 @@ pub fn draft_leaf(template: &LeafTemplate, issuer: &Certificate) -> Result<Draft
         template.subject.as_der(),
         template.public_key.as_der(),
     )?;
-    let draft = Draft {
-        tbs,
-        signature_algorithm: signature::identifier_for(issuer_key.algorithm()),
-    };
+    let draft =
+        Draft { tbs, signature_algorithm: signature::identifier_for(issuer_key.algorithm()) };
     compare_with(&draft, template, issuer)?;
     Ok(draft)
 }
@@ -125,11 +123,7 @@ fn extensions(
     if !purposes.is_empty() {
         let encoded: Vec<Vec<u8>> = purposes.iter().map(asn1::object_identifier).collect();
         let parts: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
-        extensions.push(custom(
-            oid::EXTENDED_KEY_USAGE,
-            false,
-            asn1::sequence(&parts),
-        ));
+        extensions.push(custom(oid::EXTENDED_KEY_USAGE, false, asn1::sequence(&parts)));
     }
     if template.subject_key_identifier {
         extensions.push(custom(
@@ -149,11 +143,7 @@ fn extensions(
             &asn1::object_identifier(&oid::CA_ISSUERS),
             &asn1::encode(context(6), &[url.as_bytes()]),
         ]);
-        extensions.push(custom(
-            oid::AUTHORITY_INFO_ACCESS,
-            false,
-            asn1::sequence(&[&access]),
-        ));
+        extensions.push(custom(oid::AUTHORITY_INFO_ACCESS, false, asn1::sequence(&[&access])));
     }
     Ok(extensions)
 }
@@ -178,17 +168,13 @@ fn expected<'a>(
         });
     }
     if !purposes.is_empty() {
-        expected.push(Expected::plain(Content::ExtendedKeyUsage(
-            purposes.to_vec(),
-        )));
+        expected.push(Expected::plain(Content::ExtendedKeyUsage(purposes.to_vec())));
     }
     if template.subject_key_identifier {
         let identifier = template.public_key.key_identifier().to_vec();
         expected.push(Expected::plain(Content::SubjectKeyIdentifier(identifier)));
     }
-    expected.push(Expected::plain(Content::AuthorityKeyIdentifier(
-        issuer_identifier,
-    )));
+    expected.push(Expected::plain(Content::AuthorityKeyIdentifier(issuer_identifier)));
     if let Some(url) = &template.ca_issuers_url {
         expected.push(Expected::plain(Content::CaIssuers(url)));
     }

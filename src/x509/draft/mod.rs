@@ -46,10 +46,7 @@ impl Draft {
 
     /// A draft that was recorded before, as it was then.
     pub fn from_parts(tbs: Vec<u8>, signature_algorithm: Vec<u8>) -> Self {
-        Self {
-            tbs,
-            signature_algorithm,
-        }
+        Self { tbs, signature_algorithm }
     }
 
     /// The AlgorithmIdentifier beside the signature, in DER.
@@ -77,9 +74,7 @@ fn check_serial(serial: &[u8; 16]) -> Result<(), Error> {
     if *serial == serial_from_random(*serial) {
         Ok(())
     } else {
-        Err(building(
-            "the serial number is not positive or not 16 octets long",
-        ))
+        Err(building("the serial number is not positive or not 16 octets long"))
     }
 }
 
@@ -116,20 +111,14 @@ fn san_types(names: &AlternativeNames) -> Result<Vec<SanType>, Error> {
     names.check()?;
     let mut types = Vec::new();
     for email in &names.email {
-        types.push(SanType::Rfc822Name(
-            email.as_str().try_into().map_err(refused_by_rcgen)?,
-        ));
+        types.push(SanType::Rfc822Name(email.as_str().try_into().map_err(refused_by_rcgen)?));
     }
     types.extend(names.ip.iter().copied().map(SanType::IpAddress));
     for uri in &names.uri {
-        types.push(SanType::URI(
-            uri.as_str().try_into().map_err(refused_by_rcgen)?,
-        ));
+        types.push(SanType::URI(uri.as_str().try_into().map_err(refused_by_rcgen)?));
     }
     for dns in &names.dns {
-        types.push(SanType::DnsName(
-            dns.as_str().try_into().map_err(refused_by_rcgen)?,
-        ));
+        types.push(SanType::DnsName(dns.as_str().try_into().map_err(refused_by_rcgen)?));
     }
     Ok(types)
 }

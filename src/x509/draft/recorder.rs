@@ -44,10 +44,9 @@ impl Recorder {
     pub(super) fn finish<T>(self, outcome: Result<T, rcgen::Error>) -> Result<Vec<u8>, Error> {
         let state = self.state.into_inner();
         match (outcome, state.failure, state.recorded) {
-            (_, Some(failure), _) => Err(Error::Building(Refusal::because(
-                "rcgen did not build one thing",
-                failure,
-            ))),
+            (_, Some(failure), _) => {
+                Err(Error::Building(Refusal::because("rcgen did not build one thing", failure)))
+            }
             (Err(cause), None, _) => Err(super::refused_by_rcgen(cause)),
             (Ok(_), None, Some(recorded)) => Ok(recorded),
             (Ok(_), None, None) => Err(super::building("rcgen built nothing to sign")),
@@ -94,9 +93,6 @@ mod tests {
         let outcome = recorder.sign(b"two");
         assert_eq!(outcome, Err(rcgen::Error::RemoteKeyError));
         let error = recorder.finish(outcome).unwrap_err();
-        assert_eq!(
-            error.source().unwrap().to_string(),
-            "rcgen asked for a second signature"
-        );
+        assert_eq!(error.source().unwrap().to_string(), "rcgen asked for a second signature");
     }
 }

@@ -13,12 +13,8 @@ use crate::x509::asn1::{self, Element, context_constructed};
 use crate::x509::error::{Error, Refusal};
 use crate::x509::{oid, pem, public_key};
 
-const LABELS: [&str; 4] = [
-    "PRIVATE KEY",
-    "RSA PRIVATE KEY",
-    "EC PRIVATE KEY",
-    "ENCRYPTED PRIVATE KEY",
-];
+const LABELS: [&str; 4] =
+    ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"];
 
 pub(super) fn from_pem(octets: &[u8]) -> Result<Pair, Error> {
     let text = pem::text_of(octets, "a private key", pem::MAX_PRIVATE_KEY)?;
@@ -31,10 +27,7 @@ pub(super) fn from_pem(octets: &[u8]) -> Result<Pair, Error> {
     let strict = block.strict_text();
     let (_, document) = SecretDocument::from_pem(&strict).map_err(|cause| {
         Error::Malformed(Refusal::because(
-            format!(
-                "the PEM block \"{}\" is damaged; copy the file again",
-                block.label
-            ),
+            format!("the PEM block \"{}\" is damaged; copy the file again", block.label),
             cause,
         ))
     })?;
@@ -83,9 +76,7 @@ fn rsa_from_pkcs1(octets: &[u8]) -> Result<Pair, Error> {
     if !(2048..=8192).contains(&bits) {
         return Err(public_key::weak_rsa(bits));
     }
-    rsa::KeyPair::from_der(octets)
-        .map(Pair::Rsa)
-        .map_err(inconsistent)
+    rsa::KeyPair::from_der(octets).map(Pair::Rsa).map_err(inconsistent)
 }
 
 fn read_modulus(octets: &[u8]) -> der::Result<&[u8]> {
@@ -118,9 +109,7 @@ fn ec_from_sec1(octets: &[u8], curve: Option<ObjectIdentifier>) -> Result<Pair, 
             ));
         }
     };
-    EcdsaKeyPair::from_private_key_der(algorithm, octets)
-        .map(Pair::Ec)
-        .map_err(inconsistent)
+    EcdsaKeyPair::from_private_key_der(algorithm, octets).map(Pair::Ec).map_err(inconsistent)
 }
 
 fn read_curve(octets: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
@@ -128,9 +117,9 @@ fn read_curve(octets: &[u8]) -> der::Result<Option<ObjectIdentifier>> {
     parts.next()?.small_unsigned()?;
     parts.expect(asn1::OCTET_STRING)?;
     match parts.optional(context_constructed(0))? {
-        Some(parameters) => Element::only(parameters.value, asn1::OBJECT_IDENTIFIER)?
-            .object_identifier()
-            .map(Some),
+        Some(parameters) => {
+            Element::only(parameters.value, asn1::OBJECT_IDENTIFIER)?.object_identifier().map(Some)
+        }
         None => Ok(None),
     }
 }
@@ -157,15 +146,8 @@ mod tests {
         let folder = judge::Folder::new();
         for (make, algorithm) in [
             (
-                &[
-                    "genpkey",
-                    "-algorithm",
-                    "RSA",
-                    "-pkeyopt",
-                    "rsa_keygen_bits:2048",
-                    "-out",
-                    "k",
-                ][..],
+                &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "k"]
+                    [..],
                 KeyAlgorithm::Rsa(2048),
             ),
             (
@@ -196,11 +178,7 @@ mod tests {
             folder.openssl(make);
             let spki = folder.openssl_octets(&["pkey", "-in", "k", "-pubout", "-outform", "DER"]);
             let traditional = folder.openssl(&["pkey", "-in", "k", "-traditional"]);
-            for text in [
-                folder.read("k"),
-                traditional.clone(),
-                traditional.replace('\n', "\r\n"),
-            ] {
+            for text in [folder.read("k"), traditional.clone(), traditional.replace('\n', "\r\n")] {
                 let key = load(&text).unwrap();
                 assert_eq!(key.public_key().algorithm(), algorithm);
                 assert_eq!(key.public_key().as_der(), spki);
@@ -211,26 +189,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read_by_openssl() {
         let folder = judge::Folder::new();
-        for algorithm in [
-            KeyAlgorithm::Rsa(2048),
-            KeyAlgorithm::P256,
-            KeyAlgorithm::P384,
-        ] {
+        for algorithm in [KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256, KeyAlgorithm::P384] {
             let key = PrivateKey::generate(algorithm).unwrap();
             let secret = key.to_pkcs8_pem();
             let text = std::str::from_utf8(secret.expose_secret()).unwrap();
             assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
             assert!(text.ends_with("-----END PRIVATE KEY-----\n"));
             folder.write("k", text.as_bytes());
-            assert!(
-                folder
-                    .openssl(&["pkey", "-in", "k", "-check", "-noout"])
-                    .contains("valid")
-            );
-            assert_eq!(
-                folder.openssl(&["pkey", "-in", "k", "-pubout"]),
-                key.public_key().to_pem()
-            );
+            assert!(folder.openssl(&["pkey", "-in", "k", "-check", "-noout"]).contains("valid"));
+            assert_eq!(folder.openssl(&["pkey", "-in", "k", "-pubout"]), key.public_key().to_pem());
             if let KeyAlgorithm::Rsa(_) = algorithm {
                 assert_eq!(
                     folder.openssl(&["rsa", "-in", "k", "-RSAPublicKey_out"]),
@@ -253,31 +220,10 @@ mod tests {
             "-out",
             "k",
         ]);
-        folder.openssl(&[
-            "pkcs8",
-            "-topk8",
-            "-in",
-            "k",
-            "-out",
-            "new",
-            "-passout",
-            "pass:secret",
-        ]);
-        folder.openssl(&[
-            "ec",
-            "-in",
-            "k",
-            "-aes128",
-            "-out",
-            "old",
-            "-passout",
-            "pass:secret",
-        ]);
+        folder.openssl(&["pkcs8", "-topk8", "-in", "k", "-out", "new", "-passout", "pass:secret"]);
+        folder.openssl(&["ec", "-in", "k", "-aes128", "-out", "old", "-passout", "pass:secret"]);
         for file in ["new", "old"] {
-            assert!(
-                matches!(load(&folder.read(file)), Err(Error::Encrypted(_))),
-                "{file}"
-            );
+            assert!(matches!(load(&folder.read(file)), Err(Error::Encrypted(_))), "{file}");
         }
     }
 
@@ -285,31 +231,12 @@ mod tests {
     fn weak_and_foreign_keys_are_refused() {
         let folder = judge::Folder::new();
         for make in [
-            &[
-                "genpkey",
-                "-algorithm",
-                "RSA",
-                "-pkeyopt",
-                "rsa_keygen_bits:1024",
-                "-out",
-                "k",
-            ][..],
-            &[
-                "genpkey",
-                "-algorithm",
-                "EC",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-521",
-                "-out",
-                "k",
-            ],
+            &["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out", "k"][..],
+            &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521", "-out", "k"],
             &["genpkey", "-algorithm", "ED25519", "-out", "k"],
         ] {
             folder.openssl(make);
-            assert!(
-                matches!(load(&folder.read("k")), Err(Error::KeyNotAccepted(_))),
-                "{make:?}"
-            );
+            assert!(matches!(load(&folder.read("k")), Err(Error::KeyNotAccepted(_))), "{make:?}");
         }
         assert!(matches!(load("no key"), Err(Error::NoPem(_))));
     }
@@ -324,10 +251,7 @@ mod tests {
             let position = octets.len() - from_end;
             octets[position] ^= 1;
             let text = pem::encode("PRIVATE KEY", &octets);
-            assert!(
-                matches!(load(&text), Err(Error::Malformed(_))),
-                "{algorithm}"
-            );
+            assert!(matches!(load(&text), Err(Error::Malformed(_))), "{algorithm}");
         }
     }
 }

@@ -37,10 +37,7 @@ fn known(extension: &Extension, indent: usize) -> Option<String> {
         oid::BASIC_CONSTRAINTS => basic_constraints(value).map(line),
         oid::EXTENDED_KEY_USAGE => {
             let purposes = extension::read_purposes(value).ok()?;
-            Some(one_line(
-                &purposes.iter().map(object::long_name).collect::<Vec<_>>(),
-                indent,
-            ))
+            Some(one_line(&purposes.iter().map(object::long_name).collect::<Vec<_>>(), indent))
         }
         oid::SUBJECT_KEY_IDENTIFIER => {
             let identifier = extension::read_key_identifier(value).ok()?;
@@ -105,19 +102,11 @@ const NETSCAPE_CERT_TYPE: [&str; 8] = [
 ];
 
 fn bits(value: &[u8], names: &[&str]) -> Option<Vec<String>> {
-    let (_, octets) = Element::only(value, asn1::BIT_STRING)
-        .ok()?
-        .bit_string()
-        .ok()?;
+    let (_, octets) = Element::only(value, asn1::BIT_STRING).ok()?.bit_string().ok()?;
     let is_set = |number: usize| {
-        octets
-            .get(number / 8)
-            .is_some_and(|octet| octet & (0x80 >> (number % 8)) != 0)
+        octets.get(number / 8).is_some_and(|octet| octet & (0x80 >> (number % 8)) != 0)
     };
-    let set = names
-        .iter()
-        .enumerate()
-        .filter(|(number, _)| is_set(*number));
+    let set = names.iter().enumerate().filter(|(number, _)| is_set(*number));
     Some(set.map(|(_, name)| (*name).to_owned()).collect())
 }
 
@@ -132,10 +121,7 @@ fn many_lines(texts: &[String], indent: usize) -> String {
     if texts.is_empty() {
         return format!("{:indent$}<EMPTY>\n", "");
     }
-    let lines: Vec<String> = texts
-        .iter()
-        .map(|text| format!("{:indent$}{text}", ""))
-        .collect();
+    let lines: Vec<String> = texts.iter().map(|text| format!("{:indent$}{text}", "")).collect();
     lines.join("\n")
 }
 
@@ -146,11 +132,7 @@ fn upper(octets: &[u8]) -> String {
 
 fn basic_constraints(value: &[u8]) -> Option<String> {
     let constraints = BasicConstraints::read(value).ok()?;
-    let ca = if constraints.ca {
-        "CA:TRUE"
-    } else {
-        "CA:FALSE"
-    };
+    let ca = if constraints.ca { "CA:TRUE" } else { "CA:FALSE" };
     Some(match constraints.path_length {
         Some(length) => format!("{ca}, pathlen:{length}"),
         None => ca.to_owned(),
@@ -235,10 +217,7 @@ fn usage_period(value: &[u8]) -> Option<String> {
         if let Some(moment) = parts.optional(context(number)).ok()? {
             let plain = asn1::encode(asn1::GENERALIZED_TIME, &[moment.value]);
             let moment = Element::only(&plain, asn1::GENERALIZED_TIME).ok()?;
-            texts.push(format!(
-                "{title}: {}",
-                time::openssl_text(time::read(&moment).ok()?)
-            ));
+            texts.push(format!("{title}: {}", time::openssl_text(time::read(&moment).ok()?)));
         }
     }
     parts.finish().ok()?;
@@ -269,15 +248,10 @@ fn integer(content: &[u8]) -> Option<String> {
     let (is_negative, magnitude) = super::magnitude(content);
     let sign = if is_negative { "-" } else { "" };
     if super::super::public_key::bits(&magnitude) < 128 {
-        let value = magnitude
-            .iter()
-            .fold(0u128, |sum, octet| sum << 8 | u128::from(*octet));
+        let value = magnitude.iter().fold(0u128, |sum, octet| sum << 8 | u128::from(*octet));
         return Some(format!("{sign}{value}"));
     }
-    let digits: String = magnitude
-        .iter()
-        .map(|octet| format!("{octet:02X}"))
-        .collect();
+    let digits: String = magnitude.iter().map(|octet| format!("{octet:02X}")).collect();
     Some(format!("{sign}0x{digits}"))
 }
 

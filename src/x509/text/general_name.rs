@@ -57,22 +57,12 @@ pub(super) fn network(octets: &[u8]) -> String {
 fn address(octets: &[u8]) -> Option<String> {
     let parts: Vec<String> = match octets.len() {
         4 => {
-            return Some(
-                octets
-                    .iter()
-                    .map(u8::to_string)
-                    .collect::<Vec<_>>()
-                    .join("."),
-            );
+            return Some(octets.iter().map(u8::to_string).collect::<Vec<_>>().join("."));
         }
         16 => octets
             .chunks(2)
             .map(|pair| {
-                format!(
-                    "{:X}",
-                    pair.iter()
-                        .fold(0u16, |sum, octet| sum << 8 | u16::from(*octet))
-                )
+                format!("{:X}", pair.iter().fold(0u16, |sum, octet| sum << 8 | u16::from(*octet)))
             })
             .collect(),
         _ => return None,

@@ -10,10 +10,7 @@ pub(super) fn public_key(der: &[u8]) -> String {
     let Ok(info) = Info::read(der) else {
         return text;
     };
-    text += &format!(
-        "            Public Key Algorithm: {}\n",
-        object::long_name(&info.kind)
-    );
+    text += &format!("            Public Key Algorithm: {}\n", object::long_name(&info.kind));
     text += &key(&info).unwrap_or_else(|| "            Unable to load Public Key\n".to_owned());
     text
 }
@@ -70,15 +67,9 @@ fn with_sign_octet(magnitude: &[u8]) -> Vec<u8> {
 
 fn exponent_line(exponent: &[u8]) -> String {
     if exponent.len() <= 8 {
-        let value = exponent
-            .iter()
-            .fold(0u64, |sum, octet| sum << 8 | u64::from(*octet));
+        let value = exponent.iter().fold(0u64, |sum, octet| sum << 8 | u64::from(*octet));
         format!("{:16}Exponent: {value} (0x{value:x})\n", "")
     } else {
-        format!(
-            "{:16}Exponent:\n{}",
-            "",
-            octets(&with_sign_octet(exponent), 15, 20)
-        )
+        format!("{:16}Exponent:\n{}", "", octets(&with_sign_octet(exponent), 15, 20))
     }
 }

@@ -18,23 +18,13 @@ use super::{certificate, crl, signature, time};
 /// A certificate.
 pub(super) fn certificate(parts: &certificate::Parts, signed: &Signed) -> String {
     let mut text = String::from("Certificate:\n    Data:\n");
-    text += &format!(
-        "        Version: {} (0x{:x})\n",
-        u64::from(parts.version) + 1,
-        parts.version
-    );
+    text += &format!("        Version: {} (0x{:x})\n", u64::from(parts.version) + 1, parts.version);
     text += &format!("        Serial Number:{}", serial(&parts.serial));
     text += &signature_algorithm(signed, 8);
     text += &format!("        Issuer: {}\n", name::one_line(&parts.issuer));
     text += "        Validity\n";
-    text += &format!(
-        "            Not Before: {}\n",
-        time::openssl_text(parts.not_before)
-    );
-    text += &format!(
-        "            Not After : {}\n",
-        time::openssl_text(parts.not_after)
-    );
+    text += &format!("            Not Before: {}\n", time::openssl_text(parts.not_before));
+    text += &format!("            Not After : {}\n", time::openssl_text(parts.not_after));
     text += &format!("        Subject: {}\n", name::one_line(&parts.subject));
     text += &key::public_key(&parts.public_key);
     text += &extensions("X509v3 extensions", &parts.extensions);
@@ -45,20 +35,11 @@ pub(super) fn certificate(parts: &certificate::Parts, signed: &Signed) -> String
 /// A revocation list.
 pub(super) fn revocation_list(parts: &crl::Parts, signed: &Signed) -> String {
     let mut text = String::from("Certificate Revocation List (CRL):\n");
-    text += &format!(
-        "        Version {} (0x{:x})\n",
-        u64::from(parts.version) + 1,
-        parts.version
-    );
+    text += &format!("        Version {} (0x{:x})\n", u64::from(parts.version) + 1, parts.version);
     text += &signature_algorithm(signed, 8);
     text += &format!("        Issuer: {}\n", name::one_line(&parts.issuer));
-    text += &format!(
-        "        Last Update: {}\n",
-        time::openssl_text(parts.this_update)
-    );
-    let next_update = parts
-        .next_update
-        .map_or("NONE".to_owned(), time::openssl_text);
+    text += &format!("        Last Update: {}\n", time::openssl_text(parts.this_update));
+    let next_update = parts.next_update.map_or("NONE".to_owned(), time::openssl_text);
     text += &format!("        Next Update: {next_update}\n");
     text += &extensions("CRL extensions", &parts.extensions);
     text += if parts.revoked.is_empty() {
@@ -68,10 +49,7 @@ pub(super) fn revocation_list(parts: &crl::Parts, signed: &Signed) -> String {
     };
     for entry in &parts.revoked {
         text += &format!("    Serial Number: {}\n", plain_serial(&entry.serial));
-        text += &format!(
-            "        Revocation Date: {}\n",
-            time::openssl_text(entry.revoked_at)
-        );
+        text += &format!("        Revocation Date: {}\n", time::openssl_text(entry.revoked_at));
         text += &extensions("CRL entry extensions", &entry.extensions);
     }
     text += &signature_value(signed);
@@ -111,11 +89,7 @@ fn signature_value(signed: &Signed) -> String {
 fn serial(content: &[u8]) -> String {
     let (is_negative, magnitude) = magnitude(content);
     let small = (magnitude.len() <= 8)
-        .then(|| {
-            magnitude
-                .iter()
-                .fold(0u64, |sum, octet| sum << 8 | u64::from(*octet))
-        })
+        .then(|| magnitude.iter().fold(0u64, |sum, octet| sum << 8 | u64::from(*octet)))
         .filter(|value| i64::try_from(*value).is_ok())
         // OpenSSL takes its own -1 for a failure.
         .filter(|value| !(is_negative && *value == 1));
@@ -138,11 +112,7 @@ fn plain_serial(content: &[u8]) -> String {
         .chunks(35)
         .map(|line| line.iter().map(|octet| format!("{octet:02X}")).collect())
         .collect();
-    format!(
-        "{}{}",
-        if is_negative { "-" } else { "" },
-        lines.join("\\\n")
-    )
+    format!("{}{}", if is_negative { "-" } else { "" }, lines.join("\\\n"))
 }
 
 /// Sign and magnitude of the content of an INTEGER.
@@ -172,9 +142,7 @@ fn colons(octets: &[u8]) -> String {
 
 /// Octets in lines of so many; a line that is followed by another ends with a colon.
 fn octets(octets: &[u8], per_line: usize, indent: usize) -> String {
-    let lines: Vec<String> = octets
-        .chunks(per_line)
-        .map(|line| format!("{:indent$}{}", "", colons(line)))
-        .collect();
+    let lines: Vec<String> =
+        octets.chunks(per_line).map(|line| format!("{:indent$}{}", "", colons(line))).collect();
     lines.join(":\n") + "\n"
 }

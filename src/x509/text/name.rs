@@ -13,22 +13,13 @@ pub(super) fn one_line(name: &Name) -> String {
 pub(super) fn rdn(attributes: &[Attribute]) -> String {
     attributes
         .iter()
-        .map(|attribute| {
-            format!(
-                "{} = {}",
-                object::short_name(&attribute.kind),
-                value(attribute)
-            )
-        })
+        .map(|attribute| format!("{} = {}", object::short_name(&attribute.kind), value(attribute)))
         .collect::<Vec<_>>()
         .join(" + ")
 }
 
 fn rdns(rdns: &[Vec<Attribute>]) -> String {
-    rdns.iter()
-        .map(|attributes| rdn(attributes))
-        .collect::<Vec<_>>()
-        .join(", ")
+    rdns.iter().map(|attributes| rdn(attributes)).collect::<Vec<_>>().join(", ")
 }
 
 /// `/C=US/O=Example`, the form of `X509_NAME_oneline`, which OpenSSL cuts at 255 characters.
@@ -85,9 +76,5 @@ fn value(attribute: &Attribute) -> String {
             other => text += &format!("\\{other:02X}"),
         }
     }
-    if needs_quotes {
-        format!("\"{text}\"")
-    } else {
-        text
-    }
+    if needs_quotes { format!("\"{text}\"") } else { text }
 }

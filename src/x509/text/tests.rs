@@ -80,12 +80,7 @@ fn serial_numbers_of_every_length_and_sign() {
         "-1",
         "-0x8000000000000001",
     ] {
-        self_signed(
-            &folder,
-            &[&P256[..], &["-set_serial", serial]].concat(),
-            "/CN=c",
-            &[],
-        );
+        self_signed(&folder, &[&P256[..], &["-set_serial", serial]].concat(), "/CN=c", &[]);
         same_as_openssl(&folder, "c");
     }
 }
@@ -93,12 +88,7 @@ fn serial_numbers_of_every_length_and_sign() {
 #[test]
 fn dates_on_both_sides_of_2050() {
     let folder = Folder::new();
-    self_signed(
-        &folder,
-        &[&P256[..], &["-days", "20000"]].concat(),
-        "/CN=c",
-        &[],
-    );
+    self_signed(&folder, &[&P256[..], &["-days", "20000"]].concat(), "/CN=c", &[]);
     same_as_openssl(&folder, "c");
 }
 
@@ -121,10 +111,7 @@ fn usual_extensions() {
         &[
             "keyUsage=critical,digitalSignature,nonRepudiation,keyEncipherment,dataEncipherment,keyAgreement,keyCertSign,cRLSign,encipherOnly,decipherOnly",
         ],
-        &[
-            "keyUsage=digitalSignature",
-            "extendedKeyUsage=critical,serverAuth,clientAuth,1.2.3.4",
-        ],
+        &["keyUsage=digitalSignature", "extendedKeyUsage=critical,serverAuth,clientAuth,1.2.3.4"],
         &["basicConstraints=critical,CA:TRUE,pathlen:0"],
         &["basicConstraints=CA:FALSE"],
         &["authorityInfoAccess=caIssuers;URI:https://vc/afd/vecs/ca,OCSP;URI:http://ocsp/"],
@@ -141,10 +128,7 @@ fn usual_extensions() {
         &["1.2.3.4=ASN1:UTF8String:unknown"],
         &["1.2.3.5=critical,DER:0001ff7f410a42"],
         &["tlsfeature=status_request"],
-        &[
-            "1.3.6.1.4.1.311.20.2=ASN1:BMPString:SubCA",
-            "1.3.6.1.4.1.311.21.1=ASN1:INTEGER:0",
-        ],
+        &["1.3.6.1.4.1.311.20.2=ASN1:BMPString:SubCA", "1.3.6.1.4.1.311.21.1=ASN1:INTEGER:0"],
         &["2.5.29.30=DER:ff"],
     ] {
         self_signed(&folder, &P256, "/CN=c", extensions);
@@ -221,11 +205,7 @@ fn revocation_lists() {
             &["-crlexts", "full"],
             "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
         ),
-        (
-            b"R\t300101000000Z\t250101000000Z,superseded\t0A\tunknown\t/CN=a\n",
-            &[],
-            "0400",
-        ),
+        (b"R\t300101000000Z\t250101000000Z,superseded\t0A\tunknown\t/CN=a\n", &[], "0400"),
     ] {
         folder.write("index", index);
         folder.write("number", number.as_bytes());
@@ -259,10 +239,8 @@ fn certificates_that_are_installed_on_this_machine() {
     };
     let certificates: Vec<Certificate> = super::super::certificates_from_pem(&bundle).unwrap();
     for certificate in certificates {
-        let expected = judge::run_on_der(
-            &["x509", "-inform", "DER", "-text", "-noout"],
-            certificate.as_der(),
-        );
+        let expected =
+            judge::run_on_der(&["x509", "-inform", "DER", "-text", "-noout"], certificate.as_der());
         assert_same(&certificate.to_text(), &expected);
     }
 }

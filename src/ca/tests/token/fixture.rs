@@ -61,8 +61,7 @@ impl Workshop for HereAndNow {
     }
 
     fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
-        self.open()?
-            .import_signing_key(label, pkcs8.expose_secret())
+        self.open()?.import_signing_key(label, pkcs8.expose_secret())
     }
 }
 
@@ -119,10 +118,7 @@ impl Fixture {
 
     pub(super) fn issue(&self, authority: &Authority, names: &str) -> Result<Issued, Error> {
         let csr = self.requester.csr("ec", "/CN=machine", names);
-        authority.issue(
-            Permit::for_own_job("test"),
-            &Request::parse(&csr, None, None)?,
-        )
+        authority.issue(Permit::for_own_job("test"), &Request::parse(&csr, None, None)?)
     }
 
     pub(super) fn drafts(&self, state: &str) -> i64 {

@@ -34,18 +34,11 @@ fn the_ca_on_a_real_token() {
     let configuration = folder.path().join("softhsm2.conf");
     fs::write(
         &configuration,
-        format!(
-            "directories.tokendir = {}\nlog.level = ERROR\n",
-            tokens.display()
-        ),
+        format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display()),
     )
     .unwrap();
     let run = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "ca::tests::token::the_ca_on_a_real_token",
-            "--nocapture",
-        ])
+        .args(["--exact", "ca::tests::token::the_ca_on_a_real_token", "--nocapture"])
         .env("SOFTHSM2_CONF", configuration)
         .env(IN_CHILD, "1")
         .output()
@@ -81,18 +74,11 @@ fn new_root(key: KeyChoice) -> NewRoot {
 }
 
 fn installation(chain: &str) -> Installation {
-    Installation {
-        chain: chain.to_owned(),
-        private_key: None,
-    }
+    Installation { chain: chain.to_owned(), private_key: None }
 }
 
 fn pem(chain: &Chain) -> String {
-    chain
-        .certificates()
-        .iter()
-        .map(Certificate::to_pem)
-        .collect()
+    chain.certificates().iter().map(Certificate::to_pem).collect()
 }
 
 fn states(authority: &Authority) -> Vec<AuthorityState> {
@@ -116,9 +102,7 @@ fn a_ca_lives() {
     let mut early = new_root(KeyChoice::Present);
     early.predate_minutes = 10_081;
     assert_eq!(code(authority.self_signed(&manager(), &early)), 70003);
-    let own = authority
-        .self_signed(&manager(), &new_root(KeyChoice::Present))
-        .unwrap();
+    let own = authority.self_signed(&manager(), &new_root(KeyChoice::Present)).unwrap();
     told.try_recv().expect("the publisher is told");
     let root_cer = &fixture.settings.root_cer;
     assert_eq!(fs::read_to_string(root_cer).unwrap(), pem(&own));
@@ -128,10 +112,7 @@ fn a_ca_lives() {
     assert_eq!((issued.chain.len(), issued.serial.len()), (1, 32));
     fixture.verify(&issued, &own, &authority);
     let standing = authority.standing();
-    assert!(
-        standing.active_ca && standing.token_fault.is_none(),
-        "{standing:?}"
-    );
+    assert!(standing.active_ca && standing.token_fault.is_none(), "{standing:?}");
 
     // Intermediate, with the same key.
     let wanted = CaRequest {
@@ -141,9 +122,7 @@ fn a_ca_lives() {
     };
     let csr = authority.request_root(&manager(), &wanted).unwrap();
     let signed = fixture.enterprise_signs(&csr, "nameConstraints=permitted;DNS:example.test");
-    let chain = authority
-        .install_root(&manager(), &installation(&signed))
-        .unwrap();
+    let chain = authority.install_root(&manager(), &installation(&signed)).unwrap();
     assert_eq!(states(&authority), [Superseded, Active]);
     let issued = fixture.issue(&authority, dns).unwrap();
     assert_eq!(issued.chain.len(), 2);
@@ -156,15 +135,11 @@ fn a_ca_lives() {
 
     // What is refused changes nothing; what is there already succeeds.
     let signatures = fixture.drafts("done");
-    authority
-        .install_root(&manager(), &installation(&signed))
-        .unwrap();
+    authority.install_root(&manager(), &installation(&signed)).unwrap();
     assert_eq!(fixture.drafts("done"), signatures);
     let (vmca, root) = signed.split_at(signed.rfind("-----BEGIN").unwrap());
     let mut with_key = installation(&signed);
-    with_key.private_key = Some(Secret::new(
-        fs::read(fixture.requester.file("rsa.key")).unwrap(),
-    ));
+    with_key.private_key = Some(Secret::new(fs::read(fixture.requester.file("rsa.key")).unwrap()));
     for (says, installation, expected) in [
         ("no PEM", installation("hello"), 11),
         ("the root alone", installation(root), 70037),
@@ -172,9 +147,7 @@ fn a_ca_lives() {
         ("upside down", installation(&format!("{root}{vmca}")), 70063),
         ("a key in the clear", with_key, 70009),
     ] {
-        let refusal = authority
-            .install_root(&manager(), &installation)
-            .unwrap_err();
+        let refusal = authority.install_root(&manager(), &installation).unwrap_err();
         assert_eq!(refusal.code(), expected, "{says}: {refusal:?}");
     }
     assert_eq!(states(&authority), [Superseded, Active]);
@@ -204,16 +177,10 @@ fn a_ca_lives() {
                 })
             })
             .collect();
-        authority
-            .install_root(&manager(), &installation(&pem(&own)))
-            .unwrap();
+        authority.install_root(&manager(), &installation(&pem(&own))).unwrap();
         for thread in threads {
             for issued in thread.join().unwrap() {
-                let ca = if issued.chain.len() == 1 {
-                    own.ca()
-                } else {
-                    chain.ca()
-                };
+                let ca = if issued.chain.len() == 1 { own.ca() } else { chain.ca() };
                 let leaf = &issued.chain[0];
                 leaf.verify_signed_by(&ca.public_key().unwrap()).unwrap();
                 assert!(issued.chain.len() == 1 || issued.chain[1] == *chain.ca());
@@ -232,10 +199,7 @@ fn a_ca_lives() {
     assert_eq!(authority.publications().unwrap().len(), 1);
     fixture.verify(&fixture.issue(&authority, dns).unwrap(), &own, &authority);
 
-    assert_eq!(
-        (fixture.drafts("intended"), fixture.drafts("failed")),
-        (0, 0)
-    );
+    assert_eq!((fixture.drafts("intended"), fixture.drafts("failed")), (0, 0));
     assert_eq!(authority.standing().unfinished_intents, 0);
 }
 
@@ -243,9 +207,7 @@ fn a_token_fault_leaves_everything_as_it_was() {
     let dns = "subjectAltName = DNS:m.example.test";
     let fixture = Fixture::new("fault");
     let (authority, _told) = fixture.open();
-    let own = authority
-        .self_signed(&manager(), &new_root(KeyChoice::Present))
-        .unwrap();
+    let own = authority.self_signed(&manager(), &new_root(KeyChoice::Present)).unwrap();
     let wanted = CaRequest {
         subject: own.ca().subject().clone(),
         alternative_names: AlternativeNames::default(),
@@ -259,10 +221,7 @@ fn a_token_fault_leaves_everything_as_it_was() {
     let other = Fixture::new("stranger");
     let (authority, told) = fixture.open_with(other.token.clone(), None);
     assert_eq!(code(fixture.issue(&authority, dns)), 70032);
-    assert_eq!(
-        code(authority.install_root(&manager(), &installation(&signed))),
-        70032
-    );
+    assert_eq!(code(authority.install_root(&manager(), &installation(&signed))), 70032);
     let fresh = new_root(KeyChoice::New);
     assert_eq!(code(authority.self_signed(&manager(), &fresh)), 70032);
     let present = new_root(KeyChoice::Present);
@@ -270,16 +229,10 @@ fn a_token_fault_leaves_everything_as_it_was() {
     assert_eq!(code(authority.renew_crls(&manager())), 70032);
     assert!(authority.standing().token_fault.is_some());
     assert_eq!(states(&authority), [AuthorityState::Active]);
-    assert_eq!(
-        authority.chain().unwrap().certificates(),
-        own.certificates()
-    );
+    assert_eq!(authority.chain().unwrap().certificates(), own.certificates());
     assert!(told.try_recv().is_err());
     // Leaf, list of the installed chain, self-signed, list: each with its outcome.
-    assert_eq!(
-        (fixture.drafts("intended"), fixture.drafts("failed")),
-        (0, 4)
-    );
+    assert_eq!((fixture.drafts("intended"), fixture.drafts("failed")), (0, 4));
     assert_eq!(authority.standing().unfinished_intents, 0);
     let pending = "SELECT COUNT(*) FROM authorities WHERE state = $1";
     assert_eq!(fixture.count(pending, "pending"), 0);
@@ -288,23 +241,17 @@ fn a_token_fault_leaves_everything_as_it_was() {
     // The token comes back, and everything goes on.
     let (authority, _told) = fixture.open();
     fixture.verify(&fixture.issue(&authority, dns).unwrap(), &own, &authority);
-    authority
-        .install_root(&manager(), &installation(&signed))
-        .unwrap();
+    authority.install_root(&manager(), &installation(&signed)).unwrap();
 
     // The enterprise renews its root: VMCA's certificate now stands in two chains, and is published
     // once, with its newest list.
     let vmca = &signed[..signed.rfind("-----BEGIN").unwrap()];
     let renewed = fixture.enterprise_signs(&csr, "");
     let root = &renewed[renewed.rfind("-----BEGIN").unwrap()..];
-    let chain = authority
-        .install_root(&manager(), &installation(&format!("{vmca}{root}")))
-        .unwrap();
+    let chain =
+        authority.install_root(&manager(), &installation(&format!("{vmca}{root}"))).unwrap();
     let published = authority.publications().unwrap();
-    let ours: Vec<_> = published
-        .iter()
-        .filter(|found| found.certificate == *chain.ca())
-        .collect();
+    let ours: Vec<_> = published.iter().filter(|found| found.certificate == *chain.ca()).collect();
     assert_eq!((ours.len(), published.len()), (1, 4));
     assert_eq!(ours[0].crl, authority.crl().ok());
 
@@ -313,25 +260,19 @@ fn a_token_fault_leaves_everything_as_it_was() {
     let (authority, _told) = fixture.open_with(absent, None);
     let refusal = fixture.issue(&authority, dns).unwrap_err();
     assert_eq!(refusal.code(), 70032);
-    assert!(
-        crate::ca::sentences(&refusal).contains("absent"),
-        "{refusal:?}"
-    );
+    assert!(crate::ca::sentences(&refusal).contains("absent"), "{refusal:?}");
 }
 
 fn a_full_disk_releases_nothing_and_loses_nothing() {
     let dns = "subjectAltName = DNS:m.example.test";
     let fixture = Fixture::new("full");
     let (authority, _told) = fixture.open();
-    let own = authority
-        .self_signed(&manager(), &new_root(KeyChoice::Present))
-        .unwrap();
+    let own = authority.self_signed(&manager(), &new_root(KeyChoice::Present)).unwrap();
     // SQLite's own way to say that no page is left.
     let limit = |pages: &'static str| {
         let sql = format!("PRAGMA max_page_count = {pages}");
-        let set: Result<(), crate::store::Error> = authority
-            .store
-            .write(move |tx| tx.query(&sql, &[]).map(|_| ()));
+        let set: Result<(), crate::store::Error> =
+            authority.store.write(move |tx| tx.query(&sql, &[]).map(|_| ()));
         set.unwrap();
     };
     let issued_before = fixture.count("SELECT COUNT(*) FROM certificates WHERE serial <> $1", "");
@@ -344,11 +285,7 @@ fn a_full_disk_releases_nothing_and_loses_nothing() {
         .collect();
     let answered = attempts.iter().filter(|attempt| attempt.is_ok()).count();
     assert!(attempts.contains(&Err(70022)), "{attempts:?}");
-    assert!(
-        attempts
-            .iter()
-            .all(|attempt| matches!(attempt, Ok(()) | Err(70022)))
-    );
+    assert!(attempts.iter().all(|attempt| matches!(attempt, Ok(()) | Err(70022))));
     // Whatever was answered is recorded, and what is recorded was answered.
     let issued = fixture.count("SELECT COUNT(*) FROM certificates WHERE serial <> $1", "");
     assert_eq!(usize::try_from(issued - issued_before).unwrap(), answered);
@@ -372,20 +309,12 @@ fn a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked() {
         chain: signed.clone(),
         private_key: Some(Secret::new(fs::read(fixture.requester.file(key)).unwrap())),
     };
-    assert_eq!(
-        code(authority.install_root(&manager(), &with("rsa.key"))),
-        70037
-    );
+    assert_eq!(code(authority.install_root(&manager(), &with("rsa.key"))), 70037);
     fs::write(fixture.requester.file("no.key"), "no key").unwrap();
-    assert_eq!(
-        code(authority.install_root(&manager(), &with("no.key"))),
-        70065
-    );
+    assert_eq!(code(authority.install_root(&manager(), &with("no.key"))), 70065);
     let chain = authority.install_root(&manager(), &with("ec.key")).unwrap();
     let found = authority.authorities().unwrap();
     assert!(found.len() == 1 && found[0].imported);
-    let issued = fixture
-        .issue(&authority, "subjectAltName = DNS:m.example.test")
-        .unwrap();
+    let issued = fixture.issue(&authority, "subjectAltName = DNS:m.example.test").unwrap();
     fixture.verify(&issued, &chain, &authority);
 }

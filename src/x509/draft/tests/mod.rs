@@ -27,9 +27,7 @@ fn openssl_ca(
     let key = PrivateKey::generate(algorithm).unwrap();
     folder.write("ca.key", key.to_pkcs8_pem().expose_secret());
     folder.write("config", CA_EXTENSIONS.as_bytes());
-    folder.openssl(&[
-        "req", "-new", "-utf8", "-key", "ca.key", "-out", "ca.csr", "-subj", subject,
-    ]);
+    folder.openssl(&["req", "-new", "-utf8", "-key", "ca.key", "-out", "ca.csr", "-subj", subject]);
     folder.openssl(&[
         "x509",
         "-req",
@@ -99,24 +97,11 @@ fn issue(
     folder.write("leaf.crt", leaf.to_pem().as_bytes());
     assert!(folder.accepts(
         "openssl",
-        &[
-            "verify",
-            "-x509_strict",
-            "-check_ss_sig",
-            "-CAfile",
-            "ca.crt",
-            "leaf.crt"
-        ]
+        &["verify", "-x509_strict", "-check_ss_sig", "-CAfile", "ca.crt", "leaf.crt"]
     ));
     assert!(folder.accepts(
         "certtool",
-        &[
-            "--verify",
-            "--load-ca-certificate",
-            "ca.crt",
-            "--infile",
-            "leaf.crt"
-        ]
+        &["--verify", "--load-ca-certificate", "ca.crt", "--infile", "leaf.crt"]
     ));
     leaf
 }

@@ -21,15 +21,8 @@ fn leaf_extensions_stand_in_the_order_of_vmca() {
     );
     let csr = Csr::from_pem(&csr).unwrap();
     let purposes = vec!["1.3.6.1.5.5.7.3.1".to_owned()];
-    let leaf = issue(
-        &folder,
-        &LeafTemplate {
-            extended_key_usage: purposes,
-            ..template(&csr)
-        },
-        &key,
-        &ca,
-    );
+    let leaf =
+        issue(&folder, &LeafTemplate { extended_key_usage: purposes, ..template(&csr) }, &key, &ca);
     let dump = folder.openssl(&["x509", "-in", "leaf.crt", "-noout", "-text"]);
     let titles: Vec<&str> = dump
         .lines()
@@ -61,31 +54,20 @@ fn leaf_extensions_stand_in_the_order_of_vmca() {
 fn an_empty_subject_makes_the_alternative_names_critical() {
     let folder = Folder::new();
     let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
-    let csr = openssl_csr(
-        &folder,
-        &["-newkey", "rsa:2048"],
-        "/",
-        "subjectAltName=DNS:a.example",
-    );
+    let csr = openssl_csr(&folder, &["-newkey", "rsa:2048"], "/", "subjectAltName=DNS:a.example");
     let csr = Csr::from_pem(&csr).unwrap();
     assert!(csr.subject().is_empty());
     issue(&folder, &template(&csr), &key, &ca);
     let dump = folder.openssl(&["x509", "-in", "leaf.crt", "-noout", "-text"]);
     assert!(dump.contains("X509v3 Subject Alternative Name: critical"));
-    let nameless = LeafTemplate {
-        alternative_names: AlternativeNames::default(),
-        ..template(&csr)
-    };
+    let nameless =
+        LeafTemplate { alternative_names: AlternativeNames::default(), ..template(&csr) };
     assert!(matches!(draft_leaf(&nameless, &ca), Err(Error::Field(_))));
 }
 
 #[test]
 fn self_signed_cas_and_what_they_sign() {
-    for algorithm in [
-        KeyAlgorithm::Rsa(3072),
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-    ] {
+    for algorithm in [KeyAlgorithm::Rsa(3072), KeyAlgorithm::P256, KeyAlgorithm::P384] {
         let folder = Folder::new();
         let key = PrivateKey::generate(algorithm).unwrap();
         let fields = SubjectFields {
@@ -109,10 +91,7 @@ fn self_signed_cas_and_what_they_sign() {
         let draft = draft_self_signed_ca(&template_of_ca).unwrap();
         let ca = Certificate::from_der(&draft.assemble(&key.sign(draft.tbs()).unwrap())).unwrap();
         folder.write("ca.crt", ca.to_pem().as_bytes());
-        assert_eq!(
-            ca.subject_key_identifier().unwrap(),
-            key.public_key().key_identifier()
-        );
+        assert_eq!(ca.subject_key_identifier().unwrap(), key.public_key().key_identifier());
         assert_eq!(ca.authority_key_identifier(), None);
         assert_eq!(ca.key_usage(), Some(KeyUsage::CA));
         let dump = folder.openssl(&["x509", "-in", "ca.crt", "-noout", "-text"]);
@@ -132,12 +111,8 @@ fn self_signed_cas_and_what_they_sign() {
 fn a_difference_anywhere_is_refused_by_the_comparison() {
     let folder = Folder::new();
     let (_, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
-    let csr = openssl_csr(
-        &folder,
-        &["-newkey", "rsa:2048"],
-        "/CN=leaf",
-        "subjectAltName=DNS:a.example",
-    );
+    let csr =
+        openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=leaf", "subjectAltName=DNS:a.example");
     let template = template(&Csr::from_pem(&csr).unwrap());
     let draft = draft_leaf(&template, &ca).unwrap();
     compare_with(&draft, &template, &ca).unwrap();

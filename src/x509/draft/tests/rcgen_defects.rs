@@ -44,24 +44,14 @@ fn row_1_the_key_of_a_csr_is_copied_octet_for_octet_whatever_signed_it() {
     let folder = Folder::new();
     let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
     for (curve, digest, misleading) in [
-        (
-            "ec_paramgen_curve:P-384",
-            "-sha256",
-            &rcgen::PKCS_ECDSA_P256_SHA256,
-        ),
-        (
-            "ec_paramgen_curve:P-256",
-            "-sha384",
-            &rcgen::PKCS_ECDSA_P384_SHA384,
-        ),
+        ("ec_paramgen_curve:P-384", "-sha256", &rcgen::PKCS_ECDSA_P256_SHA256),
+        ("ec_paramgen_curve:P-256", "-sha384", &rcgen::PKCS_ECDSA_P384_SHA384),
     ] {
         let arguments = ["-newkey", "ec", "-pkeyopt", curve, digest];
         let csr = Csr::from_pem(&openssl_csr(&folder, &arguments, "/CN=leaf", "")).unwrap();
         // rcgen takes the curve from the signature algorithm of the request.
-        let naive_key = Naive {
-            algorithm: misleading,
-            octets: csr.public_key().key_octets().to_vec(),
-        };
+        let naive_key =
+            Naive { algorithm: misleading, octets: csr.public_key().key_octets().to_vec() };
         let damaged = parsed(&naive(
             &CertificateParams::default(),
             &naive_key,
@@ -91,30 +81,19 @@ fn row_2_repeated_attributes_stay_in_subject_and_issuer() {
     // We keep both, in both places.
     let subject = "/CN=CA/DC=vsphere/DC=local/C=US/OU=one/OU=two";
     let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P256, subject);
-    let csr = openssl_csr(
-        &folder,
-        &["-newkey", "rsa:2048"],
-        "/CN=leaf/OU=first/OU=second/DC=a/DC=b",
-        "",
-    );
+    let csr =
+        openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=leaf/OU=first/OU=second/DC=a/DC=b", "");
     let csr = Csr::from_pem(&csr).unwrap();
     let leaf = issue(&folder, &template(&csr), &key, &ca);
     assert_eq!(leaf.issuer().as_der(), ca.subject().as_der());
     assert_eq!(leaf.subject().as_der(), csr.subject().as_der());
-    assert_eq!(
-        leaf.subject().to_text(),
-        "DC=b,DC=a,OU=second,OU=first,CN=leaf"
-    );
+    assert_eq!(leaf.subject().to_text(), "DC=b,DC=a,OU=second,OU=first,CN=leaf");
 }
 
 #[test]
 fn row_3_a_multi_valued_rdn_in_the_name_of_the_ca() {
     let folder = Folder::new();
-    let (key, ca) = openssl_ca(
-        &folder,
-        KeyAlgorithm::P384,
-        "/OU=PKI+CN=Multi+O=Example/C=DE",
-    );
+    let (key, ca) = openssl_ca(&folder, KeyAlgorithm::P384, "/OU=PKI+CN=Multi+O=Example/C=DE");
     let csr = openssl_csr(&folder, &["-newkey", "rsa:2048"], "/UID=7+CN=leaf", "");
     let csr = Csr::from_pem(&csr).unwrap();
     let leaf = issue(&folder, &template(&csr), &key, &ca);
@@ -147,18 +126,9 @@ fn row_4_extensions_of_a_csr_that_rcgen_refuses_are_read_and_left_to_the_profile
 fn row_5_csrs_with_keys_or_signatures_that_are_not_accepted_are_refused_clearly() {
     let folder = Folder::new();
     for (arguments, expected) in [
-        (
-            &["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"][..],
-            "RSASSA-PSS key",
-        ),
-        (
-            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
-            "P-521",
-        ),
-        (
-            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
-            "curve 1.3.132.0.10",
-        ),
+        (&["-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048"][..], "RSASSA-PSS key"),
+        (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"], "P-521"),
+        (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"], "curve 1.3.132.0.10"),
         (&["-newkey", "ed25519"], "Ed25519"),
         (&["-newkey", "rsa:1024"], "1024 bits"),
     ] {
@@ -169,20 +139,8 @@ fn row_5_csrs_with_keys_or_signatures_that_are_not_accepted_are_refused_clearly(
     for (arguments, expected) in [
         (&["-newkey", "rsa:2048", "-sha1"][..], "SHA-1"),
         (&["-newkey", "rsa:2048", "-md5"], "MD5"),
-        (
-            &["-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"],
-            "RSASSA-PSS",
-        ),
-        (
-            &[
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-sha1",
-            ],
-            "SHA-1",
-        ),
+        (&["-newkey", "rsa:2048", "-sigopt", "rsa_padding_mode:pss"], "RSASSA-PSS"),
+        (&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-sha1"], "SHA-1"),
     ] {
         let error = Csr::from_pem(&openssl_csr(&folder, arguments, "/CN=leaf", "")).unwrap_err();
         assert!(matches!(&error, Error::Signature(_)), "{error:?}");
@@ -198,36 +156,17 @@ fn row_6_the_serial_number_is_the_given_one() {
     let csr = Csr::from_pem(&csr).unwrap();
     // rcgen hashes the key, so two certificates for one key have one number.
     let stand_in = Recorder::new(KeyAlgorithm::P256);
-    let once = || {
-        parsed(&naive(
-            &CertificateParams::default(),
-            &stand_in,
-            &CertificateParams::default(),
-        ))
-    };
+    let once =
+        || parsed(&naive(&CertificateParams::default(), &stand_in, &CertificateParams::default()));
     assert_eq!(once().serial(), once().serial());
     for random in [[0x00; 16], [0xff; 16], [0x80; 16], [0x01; 16]] {
         let serial = serial_from_random(random);
-        let leaf = issue(
-            &folder,
-            &LeafTemplate {
-                serial,
-                ..template(&csr)
-            },
-            &key,
-            &ca,
-        );
+        let leaf = issue(&folder, &LeafTemplate { serial, ..template(&csr) }, &key, &ca);
         assert_eq!(leaf.serial(), serial);
         assert!((1..0x80).contains(&serial[0]));
     }
     for wrong in [[0x00; 16], [0xff; 16]] {
-        let refused = draft_leaf(
-            &LeafTemplate {
-                serial: wrong,
-                ..template(&csr)
-            },
-            &ca,
-        );
+        let refused = draft_leaf(&LeafTemplate { serial: wrong, ..template(&csr) }, &ca);
         assert!(matches!(refused, Err(Error::Building(_))));
     }
 }
@@ -243,38 +182,16 @@ fn row_7_dates_are_the_given_ones_in_the_form_of_their_century() {
     // rcgen has dates of its own.
     let stand_in = Recorder::new(KeyAlgorithm::P256);
     let params = CertificateParams::default();
-    assert_eq!(
-        parsed(&naive(&params, &stand_in, &params)).not_before(),
-        YEAR_1975
-    );
-    for (not_after, written) in [
-        (YEAR_2050 - 1, &b"\x17\x0d491231235959Z"[..]),
-        (YEAR_2050, b"\x18\x0f20500101000000Z"),
-    ] {
-        let leaf = issue(
-            &folder,
-            &LeafTemplate {
-                not_after,
-                ..template(&csr)
-            },
-            &key,
-            &ca,
-        );
+    assert_eq!(parsed(&naive(&params, &stand_in, &params)).not_before(), YEAR_1975);
+    for (not_after, written) in
+        [(YEAR_2050 - 1, &b"\x17\x0d491231235959Z"[..]), (YEAR_2050, b"\x18\x0f20500101000000Z")]
+    {
+        let leaf = issue(&folder, &LeafTemplate { not_after, ..template(&csr) }, &key, &ca);
         assert_eq!(leaf.not_after(), not_after);
-        assert!(
-            leaf.tbs()
-                .windows(written.len())
-                .any(|octets| octets == written)
-        );
+        assert!(leaf.tbs().windows(written.len()).any(|octets| octets == written));
     }
-    let reversed = LeafTemplate {
-        not_after: start() - 1,
-        ..template(&csr)
-    };
-    assert!(matches!(
-        draft_leaf(&reversed, &ca),
-        Err(Error::Building(_))
-    ));
+    let reversed = LeafTemplate { not_after: start() - 1, ..template(&csr) };
+    assert!(matches!(draft_leaf(&reversed, &ca), Err(Error::Building(_))));
 }
 
 /// A key that says it signed and did not.
@@ -308,9 +225,7 @@ fn row_9_a_wrong_signature_is_seen_before_release() {
     let draft = draft_leaf(&template(&Csr::from_pem(&csr).unwrap()), &ca).unwrap();
     let issuer_key = ca.public_key().unwrap();
     let released = |signature: &[u8]| {
-        Certificate::from_der(&draft.assemble(signature))
-            .unwrap()
-            .verify_signed_by(&issuer_key)
+        Certificate::from_der(&draft.assemble(signature)).unwrap().verify_signed_by(&issuer_key)
     };
     released(&key.sign(draft.tbs()).unwrap()).unwrap();
     let other = key.sign(b"something else").unwrap();

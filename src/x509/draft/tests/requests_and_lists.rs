@@ -8,11 +8,7 @@ use crate::x509::{AlternativeNames, Crl, Csr, Error, PrivateKey, SubjectFields};
 
 #[test]
 fn requests_are_taken_by_openssl_and_by_ourselves() {
-    for algorithm in [
-        KeyAlgorithm::Rsa(2048),
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-    ] {
+    for algorithm in [KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256, KeyAlgorithm::P384] {
         for ca in [false, true] {
             let folder = Folder::new();
             let key = PrivateKey::generate(algorithm).unwrap();
@@ -41,48 +37,31 @@ fn requests_are_taken_by_openssl_and_by_ourselves() {
             assert!(folder.accepts("certtool", &["--crq-info", "--infile", "csr"]));
             let csr = Csr::from_pem(&text).unwrap();
             assert_eq!(csr.requested().ca, ca);
-            assert_eq!(
-                csr.requested().alternative_names,
-                template.alternative_names
-            );
+            assert_eq!(csr.requested().alternative_names, template.alternative_names);
             assert_eq!(csr.subject(), &template.subject);
         }
     }
     // Without any extension the attributes are there, and empty.
     let key = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
     let template = CsrTemplate {
-        subject: SubjectFields {
-            common_name: Some("x".into()),
-            ..SubjectFields::default()
-        }
-        .to_name()
-        .unwrap(),
+        subject: SubjectFields { common_name: Some("x".into()), ..SubjectFields::default() }
+            .to_name()
+            .unwrap(),
         public_key: key.public_key().clone(),
         alternative_names: AlternativeNames::default(),
         key_usage: None,
         ca: false,
     };
     assert!(
-        Csr::from_pem(&csr_pem(&template, &key).unwrap())
-            .unwrap()
-            .requested()
-            .others
-            .is_empty()
+        Csr::from_pem(&csr_pem(&template, &key).unwrap()).unwrap().requested().others.is_empty()
     );
     let other = PrivateKey::generate(KeyAlgorithm::P256).unwrap();
-    assert!(matches!(
-        csr_pem(&template, &other),
-        Err(Error::Building(_))
-    ));
+    assert!(matches!(csr_pem(&template, &other), Err(Error::Building(_))));
 }
 
 #[test]
 fn revocation_lists_are_verified_by_openssl_and_gnutls() {
-    for algorithm in [
-        KeyAlgorithm::Rsa(2048),
-        KeyAlgorithm::P256,
-        KeyAlgorithm::P384,
-    ] {
+    for algorithm in [KeyAlgorithm::Rsa(2048), KeyAlgorithm::P256, KeyAlgorithm::P384] {
         let folder = Folder::new();
         let (key, ca) = openssl_ca(&folder, algorithm, "/CN=CA/DC=vsphere/DC=local");
         let reasons = [None, Some(0), Some(1), Some(4), Some(10)];
@@ -104,24 +83,14 @@ fn revocation_lists_are_verified_by_openssl_and_gnutls() {
             let draft = draft_crl(&template, &ca).unwrap();
             let crl = Crl::from_der(&draft.assemble(&key.sign(draft.tbs()).unwrap())).unwrap();
             folder.write("crl", crl.to_pem().as_bytes());
-            assert!(folder.accepts(
-                "openssl",
-                &["crl", "-in", "crl", "-CAfile", "ca.crt", "-noout"]
-            ));
+            assert!(
+                folder.accepts("openssl", &["crl", "-in", "crl", "-CAfile", "ca.crt", "-noout"])
+            );
             assert!(folder.accepts(
                 "certtool",
-                &[
-                    "--verify-crl",
-                    "--load-ca-certificate",
-                    "ca.crt",
-                    "--infile",
-                    "crl"
-                ]
+                &["--verify-crl", "--load-ca-certificate", "ca.crt", "--infile", "crl"]
             ));
-            assert_eq!(
-                crl.to_text(),
-                folder.openssl(&["crl", "-in", "crl", "-noout", "-text"])
-            );
+            assert_eq!(crl.to_text(), folder.openssl(&["crl", "-in", "crl", "-noout", "-text"]));
             assert_eq!(crl.issuer().as_der(), ca.subject().as_der());
             assert_eq!(crl.number(), Some(0x8000));
             assert_eq!(crl.authority_key_identifier(), ca.subject_key_identifier());
@@ -148,12 +117,7 @@ fn revocation_lists_that_make_no_sense_are_not_built() {
         (start() + DAY, vec![entry(&[1], Some(11))]),
         (start() + DAY, vec![entry(&[1; 30], None)]),
     ] {
-        let template = CrlTemplate {
-            number: 0,
-            this_update: start(),
-            next_update,
-            revoked,
-        };
+        let template = CrlTemplate { number: 0, this_update: start(), next_update, revoked };
         assert!(draft_crl(&template, &ca).is_err());
     }
 }

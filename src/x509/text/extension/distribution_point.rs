@@ -69,20 +69,13 @@ fn point_name(point: &Element<'_>, indent: usize) -> Option<String> {
     let choice = parts.next().ok()?;
     parts.finish().ok()?;
     if choice.tag == context_constructed(0) {
-        Some(format!(
-            "{:indent$}Full Name:\n{}",
-            "",
-            names(&choice, indent)?
-        ))
+        Some(format!("{:indent$}Full Name:\n{}", "", names(&choice, indent)?))
     } else if choice.tag == context_constructed(1) {
         // An RDN with its own tag replaced; as a name of one RDN it can be read.
         let relative = asn1::sequence(&[&asn1::encode(asn1::SET, &[choice.value])]);
         let relative = Name::from_der(&relative).ok()?;
         let text = name::one_line(&relative);
-        Some(format!(
-            "{:indent$}Relative Name:\n{:indent$}  {text}\n",
-            "", ""
-        ))
+        Some(format!("{:indent$}Relative Name:\n{:indent$}  {text}\n", "", ""))
     } else {
         None
     }
@@ -90,10 +83,8 @@ fn point_name(point: &Element<'_>, indent: usize) -> Option<String> {
 
 fn names(list: &Element<'_>, indent: usize) -> Option<String> {
     let names = GeneralName::all(list.elements().ok()?).ok()?;
-    let lines: Vec<String> = names
-        .iter()
-        .map(|name| format!("{:indent$}  {}", "", general_name::alone(name)))
-        .collect();
+    let lines: Vec<String> =
+        names.iter().map(|name| format!("{:indent$}  {}", "", general_name::alone(name))).collect();
     // No line end: OpenSSL writes none, even where reasons follow.
     Some(lines.join("\n"))
 }
@@ -112,10 +103,6 @@ fn reasons(title: &str, flags: &Element<'_>, indent: usize) -> Option<String> {
     ];
     let bits = asn1::encode(asn1::BIT_STRING, &[flags.value]);
     let names = super::bits(&bits, &NAMES)?;
-    let names = if names.is_empty() {
-        "<EMPTY>".to_owned()
-    } else {
-        names.join(", ")
-    };
+    let names = if names.is_empty() { "<EMPTY>".to_owned() } else { names.join(", ") };
     Some(format!("{:indent$}{title}:\n{:indent$}  {names}\n", "", ""))
 }

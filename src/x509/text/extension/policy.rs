@@ -10,18 +10,11 @@ pub(super) fn policies(value: &[u8], indent: usize) -> Option<String> {
     while !elements.is_finished() {
         let mut parts = elements.expect(asn1::SEQUENCE).ok()?.elements().ok()?;
         let policy = parts.next().ok()?.object_identifier().ok()?;
-        lines.push(format!(
-            "{:indent$}Policy: {}",
-            "",
-            object::long_name(&policy)
-        ));
+        lines.push(format!("{:indent$}Policy: {}", "", object::long_name(&policy)));
         if let Some(qualifiers) = parts.optional(asn1::SEQUENCE).ok()? {
             let mut qualifiers = qualifiers.elements().ok()?;
             while !qualifiers.is_finished() {
-                lines.push(qualifier(
-                    &qualifiers.expect(asn1::SEQUENCE).ok()?,
-                    indent + 2,
-                )?);
+                lines.push(qualifier(&qualifiers.expect(asn1::SEQUENCE).ok()?, indent + 2)?);
             }
         }
         parts.finish().ok()?;
@@ -34,11 +27,9 @@ fn qualifier(qualifier: &Element<'_>, indent: usize) -> Option<String> {
     let kind = parts.next().ok()?.object_identifier().ok()?;
     let value = parts.next().ok()?;
     match kind.to_string().as_str() {
-        "1.3.6.1.5.5.7.2.1" => Some(format!(
-            "{:indent$}CPS: {}",
-            "",
-            String::from_utf8_lossy(value.value)
-        )),
+        "1.3.6.1.5.5.7.2.1" => {
+            Some(format!("{:indent$}CPS: {}", "", String::from_utf8_lossy(value.value)))
+        }
         "1.3.6.1.5.5.7.2.2" => {
             let notice = user_notice(&value, indent + 2)?;
             Some(format!("{:indent$}User Notice:\n{notice}", ""))
@@ -58,16 +49,8 @@ fn user_notice(notice: &Element<'_>, indent: usize) -> Option<String> {
     )
     .then(|| {
         // OpenSSL prints the octets and stops at a NUL, whatever the string type.
-        let octets = text
-            .value
-            .split(|octet| *octet == 0)
-            .next()
-            .unwrap_or_default();
-        format!(
-            "{:indent$}Explicit Text: {}",
-            "",
-            String::from_utf8_lossy(octets)
-        )
+        let octets = text.value.split(|octet| *octet == 0).next().unwrap_or_default();
+        format!("{:indent$}Explicit Text: {}", "", String::from_utf8_lossy(octets))
     })
 }
 
@@ -75,10 +58,7 @@ fn user_notice(notice: &Element<'_>, indent: usize) -> Option<String> {
 pub(super) fn constraints(value: &[u8]) -> Option<Vec<String>> {
     let mut parts = Element::only(value, asn1::SEQUENCE).ok()?.elements().ok()?;
     let mut texts = Vec::new();
-    for (number, title) in [
-        (0, "Require Explicit Policy"),
-        (1, "Inhibit Policy Mapping"),
-    ] {
+    for (number, title) in [(0, "Require Explicit Policy"), (1, "Inhibit Policy Mapping")] {
         if let Some(number) = super::implicit_integer(&mut parts, number)? {
             texts.push(format!("{title}:{number}"));
         }
