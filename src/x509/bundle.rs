@@ -31,7 +31,8 @@ pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Certificate>, Error> {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::certificates_from_pem;
-    use crate::x509::{Error, judge};
+    use crate::x509::Error;
+    use crate::x509::tests::judge;
 
     #[test]
     fn a_bundle_is_read_in_order() {

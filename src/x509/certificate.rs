@@ -307,7 +307,8 @@ fn read_validity(validity: &Element<'_>) -> der::Result<(UnixTime, UnixTime)> {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::Certificate;
-    use crate::x509::{Error, asn1, judge};
+    use crate::x509::tests::judge;
+    use crate::x509::{Error, asn1};
 
     #[test]
     fn fields_are_those_that_openssl_sees() {

@@ -188,7 +188,7 @@ impl RequestedExtensions {
 mod tests {
     use super::Csr;
     use crate::base::KeyAlgorithm;
-    use crate::x509::judge::Folder;
+    use crate::x509::tests::judge::Folder;
     use crate::x509::{Error, PrivateKey, asn1, oid, pem, signature, signed};
 
     /// A request whose parts are given as they are, rightly signed.

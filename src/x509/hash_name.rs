@@ -56,7 +56,7 @@ fn first_four(digest: &[u8]) -> u32 {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use crate::x509::judge;
+    use crate::x509::tests::judge;
 
     #[test]
     fn both_hashes_are_those_of_openssl() {

@@ -15,18 +15,16 @@ mod error;
 mod extension;
 mod general_name;
 mod hash_name;
-#[cfg(test)]
-mod judge;
 mod name;
 mod oid;
 mod pem;
 mod private_key;
 mod public_key;
-#[cfg(test)]
-mod robustness;
 mod signature;
 mod signed;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 

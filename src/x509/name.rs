@@ -279,7 +279,8 @@ fn escaped(text: &str) -> String {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::{Attribute, Name};
-    use crate::x509::{Error, asn1, judge, oid};
+    use crate::x509::tests::judge;
+    use crate::x509::{Error, asn1, oid};
 
     fn named(tag: u8, value: &[u8]) -> Result<Name, Error> {
         Name::of_attributes(vec![Attribute { kind: oid::COMMON_NAME, tag, value: value.to_vec() }])

@@ -220,7 +220,8 @@ fn not_accepted(what: &str) -> Error {
 mod tests {
     use super::PublicKey;
     use crate::base::KeyAlgorithm;
-    use crate::x509::{Error, judge};
+    use crate::x509::Error;
+    use crate::x509::tests::judge;
 
     #[test]
     fn accepted_and_refused_kinds() {

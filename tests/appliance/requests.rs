@@ -52,7 +52,9 @@ fn refusal(result: Result<Issued, Error>) -> (u32, String) {
 #[test]
 fn requests_that_ask_too_much_get_the_references_codes() {
     let appliance = Appliance::running();
-    let cases: &[(&str, &[&str], &str, &[&str], u32)] = &[
+    /// What is wrong, key options, subject, extensions, code.
+    type Case = (&'static str, &'static [&'static str], &'static str, &'static [&'static str], u32);
+    let cases: &[Case] = &[
         ("CA:TRUE", P256, "/CN=a", &["basicConstraints=critical,CA:TRUE", DNS], 70012),
         ("keyCertSign", P256, "/CN=a", &["keyUsage=keyCertSign", DNS], 70012),
         ("cRLSign", P256, "/CN=a", &["keyUsage=cRLSign,digitalSignature", DNS], 70012),

@@ -3,7 +3,7 @@
 
 use super::{Certificate, Chain, ChainError};
 use crate::base::UnixTime;
-use crate::x509::judge::Folder;
+use crate::x509::tests::judge::Folder;
 use crate::x509::{AlternativeNames, SubjectFields};
 
 /// One CA below another: name, key, extensions, days. The first line of extensions is its own.

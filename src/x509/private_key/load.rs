@@ -135,7 +135,8 @@ fn inconsistent(cause: aws_lc_rs::error::KeyRejected) -> Error {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use crate::base::{KeyAlgorithm, Secret};
-    use crate::x509::{Error, PrivateKey, judge, pem};
+    use crate::x509::tests::judge;
+    use crate::x509::{Error, PrivateKey, pem};
 
     fn load(text: &str) -> Result<PrivateKey, Error> {
         PrivateKey::from_pem(&Secret::new(text.as_bytes().to_vec()))

@@ -276,7 +276,7 @@ const OBJECTS: &[(&str, &str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::OBJECTS;
-    use crate::x509::judge;
+    use crate::x509::tests::judge;
 
     #[test]
     fn every_name_is_the_one_that_openssl_knows() {

@@ -1,8 +1,8 @@
 //! Dumps against OpenSSL's own, octet for octet.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::super::judge::{self, Folder};
 use super::super::{Certificate, Crl};
+use crate::x509::tests::judge::{self, Folder};
 
 fn same_as_openssl(folder: &Folder, file: &str) {
     let expected = folder.openssl(&["x509", "-in", file, "-text", "-noout"]);

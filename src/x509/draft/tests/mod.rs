@@ -7,7 +7,7 @@ mod requests_and_lists;
 
 use super::{LeafTemplate, draft_leaf, serial_from_random};
 use crate::base::{Clock, KeyAlgorithm, SystemClock, UnixTime};
-use crate::x509::judge::Folder;
+use crate::x509::tests::judge::Folder;
 use crate::x509::{Certificate, Csr, KeyUsage, PrivateKey};
 
 /// The present, because OpenSSL and GnuTLS judge by the clock of this machine.

@@ -6,7 +6,7 @@ use super::super::{
 };
 use super::{DAY, issue, openssl_ca, openssl_csr, start, template};
 use crate::base::KeyAlgorithm;
-use crate::x509::judge::Folder;
+use crate::x509::tests::judge::Folder;
 use crate::x509::{AlternativeNames, Certificate, Csr, Error, KeyUsage, PrivateKey, SubjectFields};
 
 #[test]

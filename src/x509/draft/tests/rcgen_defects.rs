@@ -6,7 +6,7 @@ use super::super::recorder::Recorder;
 use super::super::{LeafTemplate, draft_leaf, serial_from_random};
 use super::{issue, openssl_ca, openssl_csr, start, template};
 use crate::base::{KeyAlgorithm, UnixTime};
-use crate::x509::judge::Folder;
+use crate::x509::tests::judge::Folder;
 use crate::x509::{Certificate, Csr, Error, signed};
 
 /// What rcgen does when it is given a key as it takes them: algorithm and octets.

@@ -3,7 +3,7 @@
 use super::super::{CrlTemplate, CsrTemplate, RevokedEntry, csr_pem, draft_crl};
 use super::{DAY, openssl_ca, start};
 use crate::base::KeyAlgorithm;
-use crate::x509::judge::Folder;
+use crate::x509::tests::judge::Folder;
 use crate::x509::{AlternativeNames, Crl, Csr, Error, PrivateKey, SubjectFields};
 
 #[test]

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use super::{Certificate, certificates_from_pem};
+use crate::x509::{Certificate, certificates_from_pem};
 
 /// A folder of its own for files that go to and fro; gone when dropped.
 pub(crate) struct Folder(tempfile::TempDir);

@@ -2,12 +2,12 @@
 //! signed still verifies. The loops are deterministic, so a failure can be repeated.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use super::judge::Folder;
-use super::{
+use crate::base::{KeyAlgorithm, Secret};
+use crate::x509::tests::judge::Folder;
+use crate::x509::{
     Certificate, Chain, Crl, CrlTemplate, Csr, Draft, Error, PrivateKey, RevokedEntry,
     certificates_from_pem, draft_crl, pem,
 };
-use crate::base::{KeyAlgorithm, Secret};
 
 /// The input with each octet changed in two ways, and cut off at each length.
 fn damaged(octets: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
@@ -138,7 +138,7 @@ fn nothing_panics_on_a_damaged_private_key() {
 fn deep_nesting_and_huge_lengths_are_refused() {
     let mut nested = vec![0x05, 0x00];
     for _ in 0..2000 {
-        nested = super::asn1::sequence(&[&nested]);
+        nested = crate::x509::asn1::sequence(&[&nested]);
     }
     for octets in [
         nested.as_slice(),
