@@ -8,6 +8,7 @@ mod chain_install;
 mod enterprise;
 mod gateway;
 mod harness;
+mod memory;
 mod profiles;
 mod requests;
 mod services;
