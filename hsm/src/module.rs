@@ -102,6 +102,14 @@ impl Running {
         drop(forgotten);
     }
 
+    /// Forgets this connection and not the one that another thread may have made since.
+    pub(crate) fn forget_epoch(&self, number: u64, epoch: u64) {
+        let forgotten: Vec<_> = lock(&self.connections)
+            .extract_if(|of, connection| *of == number && connection.epoch() == epoch)
+            .collect();
+        drop(forgotten);
+    }
+
     fn forget_token(&self, serial: &str) {
         let forgotten: Vec<_> = lock(&self.connections)
             .extract_if(|_, connection| connection.identity().serial == serial)

@@ -63,18 +63,14 @@ impl Role {
     /// Usage bits that are valid for the object's class, each with the value it must have.
     fn usage(self) -> Vec<Attribute> {
         match self {
-            Self::Issuer(algorithm) => {
-                let mut usage = vec![
-                    Attribute::Sign(true),
-                    Attribute::Decrypt(false),
-                    Attribute::Unwrap(false),
-                    Attribute::Derive(false),
-                ];
-                if matches!(algorithm, Algorithm::Rsa(_)) {
-                    usage.push(Attribute::SignRecover(false));
-                }
-                usage
-            }
+            // SoftHSM sets CKA_SIGN_RECOVER unless told otherwise, for EC keys too.
+            Self::Issuer(_) => vec![
+                Attribute::Sign(true),
+                Attribute::SignRecover(false),
+                Attribute::Decrypt(false),
+                Attribute::Unwrap(false),
+                Attribute::Derive(false),
+            ],
             Self::Wrapping => vec![
                 Attribute::Encrypt(true),
                 Attribute::Decrypt(true),

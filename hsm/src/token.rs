@@ -144,8 +144,10 @@ impl Token {
         let module = self.module();
         let mut budget = Budget::new(operation);
         loop {
+            let mut epoch = None;
             let (generation, outcome) = module.with_running(|running| {
                 let connection = self.connection(module, running)?;
+                epoch = Some(connection.epoch());
                 let session = connection.check_out()?;
                 let outcome = act(&Serving { running, connection: &connection, session: &session });
                 if outcome.is_ok() {
@@ -168,7 +170,9 @@ impl Token {
             tracing::warn!(token = %self.config.uri, ?operation, ?failure, ?remedy, "a token operation is tried again");
             match remedy {
                 Decision::Reconnect => {
-                    module.if_running(|running| running.forget(self.number));
+                    if let Some(epoch) = epoch {
+                        module.if_running(|running| running.forget_epoch(self.number, epoch));
+                    }
                 }
                 Decision::Reinitialise => {
                     if let Err(failure) = module.reinitialise(generation) {
@@ -251,35 +255,29 @@ impl Token {
             )));
         }
         let mut kept = lock(&self.kept_pin);
-        let read = match &*kept {
-            Some(_) => None,
-            None => Some(self.config.pin.read()?),
+        let pin = match kept.take() {
+            Some(pin) => pin,
+            None => self.config.pin.read()?,
         };
-        let Some(pin) = read.as_ref().or(kept.as_ref()) else {
-            return Ok(());
-        };
-        let pin = AuthPin::from(pin.expose_secret());
-        match session.login(UserType::User, Some(&pin)) {
+        let auth = AuthPin::from(pin.expose_secret());
+        let fault = match session.login(UserType::User, Some(&auth)) {
             // Login belongs to the process, not to the session: somebody was here before.
-            Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                if !self.config.pin.is_repeatable()
-                    && let Some(read) = read
-                {
-                    *kept = Some(read);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let answer = Answer::from(error);
-                if decide(Operation::Connect, &answer) == Decision::Stop {
-                    let stopped = Stopped::Locked(answer);
-                    let error = stopped.error();
-                    module.stop_token(&identity_of(info).serial, stopped);
-                    return Err(Failure::Final(error));
-                }
-                Err(Failure::Answer(answer))
-            }
+            Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => None,
+            Err(error) => Some(Answer::from(error)),
+        };
+        if let Some(answer) = &fault
+            && decide(Operation::Connect, answer) == Decision::Stop
+        {
+            let stopped = Stopped::Locked(answer.clone());
+            let error = stopped.error();
+            module.stop_token(&identity_of(info).serial, stopped);
+            return Err(Failure::Final(error));
         }
+        // Also after a fault of the token: such a source does not answer a second time.
+        if !self.config.pin.is_repeatable() {
+            *kept = Some(pin);
+        }
+        fault.map_or(Ok(()), |answer| Err(Failure::Answer(answer)))
     }
 
     /// The error for the caller, with a sentence for the operator.

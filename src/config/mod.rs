@@ -147,7 +147,8 @@ impl Config {
             }
         })?;
         let invalid = |what: String| Error::Invalid { path: path.to_owned(), what };
-        let config: Self = toml::from_str(&text).map_err(|cause| invalid(cause.to_string()))?;
+        let config: Self =
+            toml::from_str(&text).map_err(|cause| invalid(place_and_reason(&text, &cause)))?;
         config.contradiction().map_or(Ok(config), |what| Err(invalid(what)))
     }
 
@@ -157,6 +158,11 @@ impl Config {
             || self.node.name.contains(|c: char| c.is_whitespace() || c == '/')
         {
             return Some("node.name must be a host name or an IP address".to_owned());
+        }
+        for (section, token) in [("ca.token", &self.ca.token), ("vecs.token", &self.vecs.token)] {
+            if let Err(cause) = token.selection() {
+                return Some(format!("[{section}]: {cause}"));
+            }
         }
         if self.vecs.refresh_seconds == 0 {
             return Some("vecs.refresh_seconds must be at least 1".to_owned());
@@ -210,6 +216,19 @@ impl Config {
     }
 }
 
+/// Where it is and why it is wrong. The line itself is not repeated, and not what a `pin` was set to:
+/// it may be a PIN that was put there by mistake, and this text reaches a log.
+fn place_and_reason(text: &str, cause: &toml::de::Error) -> String {
+    let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count();
+    let is_pin = text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with("pin"));
+    let reason = match is_pin {
+        true => "a PIN source in quotes is due: file:PATH, fd:NUMBER, credential:NAME or prompt",
+        false => cause.message(),
+    };
+    format!("line {}: {reason}", line + 1)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -253,12 +272,29 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_in_the_file_is_refused_and_not_repeated() {
+        for pin in ["73551", "\"73551\"", "\"73551", "x73551", "\"file:\" 73551", "{ a = 73551 }"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("sealwright.toml");
+            let token = TOKEN.replace("\"file:/p\"", pin);
+            let text = format!(
+                "[node]\nname = \"n\"\n[ca.token]\n{token}[vecs]\nwrapping_key = \"00\"\n[vecs.token]\n{TOKEN}"
+            );
+            std::fs::write(&path, text).unwrap();
+            let refusal = Config::load(&path).unwrap_err();
+            let said = format!("{refusal} {refusal:?}");
+            assert!(said.contains("file:PATH") && !said.contains("73551"), "{said}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_its_place() {
         let cases = [
             ("[node]\nname = \"\"", "", "node.name"),
             ("[node]\nname = \"n\"", "[profile.strict]\nvalidity_days = 4000", "strict"),
             ("[node]\nname = \"n\"\nnmae = 1", "", "nmae"),
             ("[node]\nname = \"n\"", "[acces]", "acces"),
+            ("[node]\nname = \"n\"\nname = \"m\"", "", "line 3"),
         ];
         for (head, tail, named) in cases {
             let refusal = load(head, tail).unwrap_err().to_string();

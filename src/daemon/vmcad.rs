@@ -30,21 +30,21 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     foundation.public_folder(public)?;
 
     // Before confinement, which a child inherits, and before any thread is started.
-    let workshop = KeyWorkshop::start(&foundation);
+    let process = start_workshop(&foundation);
     // A token without a directory is no software token; its module may have to write anywhere.
     let note = section.directory.as_ref().and_then(|_| foundation.confine(&[&own, public]));
 
     let store = Store::open(&layout.database(Service::Vmcad), MIGRATIONS)?;
     let mut selected = token::select(section)?;
-    if let (Some(pin), Ok(workshop)) = (selected.asked_pin.take(), &workshop.0) {
-        workshop.remember_pin(pin);
+    if let (Some(pin), Ok(process)) = (selected.asked_pin.take(), &process) {
+        process.remember_pin(pin);
     }
     token::check_at_start(&selected.token);
     let (wake, changed) = mpsc::channel();
     let authority = Authority::open(
         store,
         Arc::clone(&selected.token),
-        Box::new(workshop),
+        Box::new(KeyWorkshop { process, token: Arc::clone(&selected.token) }),
         settings(config, root_cer.clone()),
         Arc::new(SystemClock),
         wake.clone(),
@@ -74,22 +74,31 @@ fn settings(config: &Config, root_cer: std::path::PathBuf) -> Settings {
     }
 }
 
-/// The room's door to the key workshop. Without a workshop the CA issues; it only makes no keys.
-struct KeyWorkshop(Result<WorkshopProcess, String>);
+/// Without a workshop the CA issues; it only makes no keys.
+fn start_workshop(foundation: &Foundation) -> Result<WorkshopProcess, String> {
+    let section = foundation.config.token(TokenRole::Ca);
+    WorkshopProcess::start(&foundation.layout, TokenRole::Ca, section).map_err(|cause| {
+        let sentences = sentences(&cause);
+        tracing::warn!("no CA key can be made until the service is restarted: {sentences}");
+        sentences
+    })
+}
+
+/// The room's door to the key workshop.
+struct KeyWorkshop {
+    /// Or why it did not start.
+    process: Result<WorkshopProcess, String>,
+    token: Arc<hsm::Token>,
+}
 
 impl KeyWorkshop {
-    fn start(foundation: &Foundation) -> Self {
-        let section = foundation.config.token(TokenRole::Ca);
-        let started = WorkshopProcess::start(&foundation.layout, TokenRole::Ca, section);
-        Self(started.map_err(|cause| {
-            let sentences = sentences(&cause);
-            tracing::warn!("no CA key can be made until the service is restarted: {sentences}");
-            sentences
-        }))
-    }
-
+    /// A token that this service may not use is not used by its child either: a PIN that was refused
+    /// here would be tried a second time there.
     fn process(&self) -> Result<&WorkshopProcess, hsm::Error> {
-        self.0.as_ref().map_err(|sentences| hsm::Error::Unavailable(sentences.clone().into()))
+        if let hsm::Health::Stopped(why) = self.token.health() {
+            return Err(hsm::Error::Locked(why.into()));
+        }
+        self.process.as_ref().map_err(|sentences| hsm::Error::Unavailable(sentences.clone().into()))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The steps in their order.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
+
+use hsm::PinSource;
 
 use super::lock::Lock;
 use super::progress::Progress;
@@ -11,7 +14,7 @@ use super::{
     trust,
 };
 use crate::base::{Layout, Service};
-use crate::cli::sealwright::{HostName, NotAName, Request};
+use crate::cli::sealwright::{HostName, NotAName, Request, TokenChoice};
 use crate::client::Client;
 use crate::config::{self, Config, TokenRole};
 use crate::hardening;
@@ -90,6 +93,24 @@ fn check_places(layout: &Layout) -> Result<(), Error> {
     Ok(())
 }
 
+/// Setting up asks for a PIN more than once: to look at the token, to make keys, and when it starts
+/// the service that will use it.
+fn check_descriptors(request: &Request) -> Result<(), Error> {
+    for (role, token) in
+        [(TokenRole::Ca, &request.ca_token), (TokenRole::Sealing, &request.sealing_token)]
+    {
+        if let TokenChoice::Existing { pin: PinSource::Descriptor(number), .. } = token
+            && !std::fs::metadata(format!("/dev/fd/{number}")).is_ok_and(|found| found.is_file())
+        {
+            return Err(Error::Unusable(format!(
+                "--{role}-pin fd:{number} is not open on a regular file: setting up needs the PIN more than once, and \
+                 a pipe gives it once. Open a file of mode 0600 on it, or use file:PATH, credential:NAME or prompt"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The name that this machine's kernel goes by.
 fn own_name() -> Result<HostName, Error> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -111,6 +132,7 @@ fn configure(
         Some(host) => host.clone(),
         None => own_name()?,
     };
+    check_descriptors(request)?;
     told.say(&format!("Setting up {host}:"))?;
     told.step(Step::Folders, folders(layout))?;
     let ca_token = told.result_of(
@@ -198,9 +220,10 @@ fn farewell(layout: &Layout, config: &Config) -> String {
     let root = layout.root().map_or_else(String::new, |root| {
         format!("  export SEALWRIGHT_ROOT='{}'\n", root.display())
     });
-    let own_pins = [TokenRole::Ca, TokenRole::Sealing]
-        .iter()
-        .any(|role| config.token(*role).directory.is_some());
+    let own_pins = [TokenRole::Ca, TokenRole::Sealing].iter().any(|role| {
+        let file = config.token(*role).pin.strip_prefix("file:");
+        file.is_some_and(|file| Path::new(file).starts_with(layout.pins()))
+    });
     let pins = if own_pins {
         format!(
             "\n  {}\n      the PINs of the tokens: back them up apart from the tokens",

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Cause, files};
+use crate::config::TokenSection;
 
 /// Where distributions put the module.
 const KNOWN_PLACES: [&str; 9] = [
@@ -18,6 +19,38 @@ const KNOWN_PLACES: [&str; 9] = [
     "/usr/local/lib/softhsm/libsofthsm2.so",
     "/usr/local/lib64/softhsm/libsofthsm2.so",
 ];
+
+/// What SoftHSM's tokens call their manufacturer (`CK_TOKEN_INFO`).
+pub(super) const MANUFACTURER: &str = "SoftHSM project";
+
+/// The variable that names SoftHSM's configuration.
+pub(super) const CONFIGURATION_VARIABLE: &str = "SOFTHSM2_CONF";
+
+/// Completes the section of a SoftHSM token that was there before: with the configuration that this
+/// process found it by, which services would not have, and with its directory, so that it is
+/// protected like one that was made here.
+pub(super) fn complete(section: &mut TokenSection) {
+    let name = CONFIGURATION_VARIABLE;
+    if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
+        section.environment.entry(name.to_owned()).or_insert(value);
+    }
+    let configuration = section.environment.get(name).map(PathBuf::from);
+    section.directory = configuration.and_then(|configuration| token_directory(&configuration));
+}
+
+/// Where the tokens lie as files (`directories.tokendir`); `None` where it is not clear.
+fn token_directory(configuration: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(configuration).ok()?;
+    let setting = |wanted: &str| {
+        text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == wanted).then(|| value.trim())
+        })
+    };
+    let directory = PathBuf::from(setting("directories.tokendir")?);
+    let as_files = setting("objectstore.backend").is_none_or(|backend| backend == "file");
+    (as_files && directory.is_absolute() && directory.is_dir()).then_some(directory)
+}
 
 /// SoftHSM is not installed.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +132,7 @@ impl Home<'_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::Home;
+    use super::{Home, token_directory};
 
     #[test]
     fn what_is_unfinished_is_put_aside_and_never_deleted() {
@@ -114,6 +147,25 @@ mod tests {
             assert!(place.ends_with(format!("tokens.unfinished-{number}")));
             assert!(place.join("token.object").exists());
             assert!(!home.tokens().exists());
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_there_is_protected_where_its_directory_is_clear() {
+        let root = tempfile::tempdir().unwrap();
+        let home = Home(root.path());
+        home.make().unwrap();
+        let configuration = home.configuration();
+        assert_eq!(token_directory(&configuration), Some(home.tokens()));
+        let tokens = home.tokens().display().to_string();
+        for text in [
+            format!("directories.tokendir = {tokens}\nobjectstore.backend = db\n"),
+            format!("# directories.tokendir = {tokens}\n"),
+            format!("directories.tokendir = {tokens}/missing\n"),
+            "directories.tokendir = tokens\n".to_owned(),
+        ] {
+            std::fs::write(&configuration, &text).unwrap();
+            assert_eq!(token_directory(&configuration), None, "{text}");
         }
     }
 

@@ -1,12 +1,12 @@
 //! The two tokens and the wrapping key.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hsm::{Pin, PinSource, TokenUri};
 
 use super::progress::{Progress, WrappingKeyRecord};
-use super::softhsm::{Home, find_module};
+use super::softhsm::{self, Home, find_module};
 use super::step::Done;
 use super::{Cause, files};
 use crate::base::Layout;
@@ -34,14 +34,22 @@ pub(super) fn token(
         }
         TokenChoice::Existing { module, uri, pin, environment } => {
             let mut section = TokenSection {
-                module: module.clone(),
+                module: from_anywhere(module),
                 uri: uri.to_string(),
-                pin: pin.to_string(),
+                pin: match pin {
+                    PinSource::File(path) => PinSource::File(from_anywhere(path)),
+                    other => other.clone(),
+                }
+                .to_string(),
                 environment: environment.clone(),
                 directory: None,
             };
+            tell_of_prompt(role, &section);
             let identity = WorkshopProcess::start(layout, role, &section)?.identity()?;
             let found = format!("{}, serial {}", identity.label, identity.serial);
+            if identity.manufacturer == softhsm::MANUFACTURER {
+                softhsm::complete(&mut section);
+            }
             section.uri = by_label_and_serial(identity);
             Ok((section, Done::Found(found)))
         }
@@ -94,6 +102,22 @@ fn new_token(
     Ok((section, Done::Made(made)))
 }
 
+/// Services do not run in the folder that the set-up was started in. A bare name stays: the system's
+/// loader looks for it.
+fn from_anywhere(path: &Path) -> PathBuf {
+    match path.components().count() {
+        1 if !path.exists() => path.to_owned(),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+/// A prompt alone does not say which of two tokens it is about.
+fn tell_of_prompt(role: TokenRole, section: &TokenSection) {
+    if section.pin == PinSource::Prompt.to_string() {
+        eprintln!("The PIN of the {role} token is needed ({}).", section.uri);
+    }
+}
+
 /// A PIN that nobody knows, in a file that only its owner reads.
 fn random_pin(file: &Path) -> Result<(), Cause> {
     let pin = Pin::random()?;
@@ -101,11 +125,12 @@ fn random_pin(file: &Path) -> Result<(), Cause> {
     Ok(())
 }
 
-/// A label alone could be given to another token.
+/// A label alone could be given to another token. A token may have been left without one of them.
 fn by_label_and_serial(identity: hsm::TokenIdentity) -> String {
+    let told = |text: String| Some(text).filter(|text| !text.is_empty());
     TokenUri {
-        label: Some(identity.label),
-        serial: Some(identity.serial),
+        label: told(identity.label),
+        serial: told(identity.serial),
         manufacturer: None,
         model: None,
     }
@@ -125,6 +150,7 @@ pub(super) fn wrapping_key(
         let found = Done::Found(format!("AES-256, id {}…", short(&record.id)));
         return Ok((record.id.clone(), found));
     }
+    tell_of_prompt(TokenRole::Sealing, sealing);
     let id = WorkshopProcess::start(layout, TokenRole::Sealing, sealing)?
         .generate_wrapping_key(WRAPPING_KEY_LABEL)?
         .to_string();

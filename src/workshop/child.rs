@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, PipeReader, Write};
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::process::ExitCode;
 
 use zeroize::Zeroizing;
@@ -36,7 +37,9 @@ pub fn run_child(layout: &Layout, role: TokenRole) -> ExitCode {
 fn serve(layout: &Layout, role: TokenRole) -> io::Result<()> {
     // Descriptors of our own: the standard library's buffer for standard input is never wiped.
     let mut from = std::fs::File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let mut to = io::stdout().lock();
+    let mut to = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    // What a vendor's module prints must not get between the answers.
+    rustix::stdio::dup2_stdout(io::stderr())?;
     while let Some(request) = wire::receive::<Request>(&mut from)? {
         let answer = answer(layout, role, request).unwrap_or_else(|failure| failure.into());
         wire::send(&mut to, &answer)?;
@@ -98,23 +101,45 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
     let writes = !matches!(work, Work::Identity);
     let home = layout.token_home(role.name());
     let _alone = copies::exclusive(&home).map_err(Failure::Copy)?;
-    let copy = |moment| match &token.directory {
-        Some(directory) if writes => {
-            std::fs::create_dir_all(directory)?;
-            copies::copy(directory, &home, moment, SystemClock.now()).map(|_| ())
+    let directory = token.directory.as_deref().filter(|_| writes);
+    if let Some(directory) = directory {
+        match &work {
+            Work::CreateToken { .. } => {
+                std::fs::create_dir_all(directory).map_err(Failure::Copy)?
+            }
+            _ => must_hold_something(directory)?,
         }
-        _ => Ok(()),
+    }
+    let copy = |moment| match directory {
+        Some(directory) => copies::copy(directory, &home, moment, SystemClock.now()).map(|_| ()),
+        None => Ok(()),
     };
     copy(Moment::Before).map_err(Failure::Copy)?;
     let done = perform(&token, pin, work)?;
-    if let Err(cause) = copy(Moment::After) {
+    let durable = directory.map_or(Ok(()), copies::settle);
+    if let Err(cause) = durable.and_then(|()| copy(Moment::After)) {
         // The work is done and cannot be undone; the caller needs its result.
         let _ = writeln!(
             io::stderr(),
-            "token workshop ({role}): the token directory could not be copied after the work: {cause}"
+            "token workshop ({role}): the token directory could not be made durable or copied after the work: {cause}"
         );
     }
     Ok(done)
+}
+
+/// An empty directory is a file system that is not mounted rather than a token without keys.
+fn must_hold_something(directory: &Path) -> Result<(), Failure> {
+    match std::fs::read_dir(directory).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::Request(format!(
+            "nothing was made, because the token directory {} is empty: bring the token's files back",
+            directory.display()
+        ))),
+        Err(cause) => Err(Failure::Request(format!(
+            "nothing was made, because the token directory {} cannot be read: {cause}; bring it back",
+            directory.display()
+        ))),
+    }
 }
 
 fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<Answer, Failure> {

@@ -1,5 +1,7 @@
 //! Copies of a token's directory, made before and after something is written to the token.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -43,7 +45,8 @@ pub(super) fn exclusive(home: &Path) -> io::Result<File> {
 }
 
 /// Copies the directory to `HOME/copies/TIME-NUMBER-before` or `-after`, durably, and forgets the
-/// oldest copies. A copy that was interrupted stays under a name that ends in `.partial`.
+/// oldest copies. Where the newest copy shows the same already, nothing is copied: work that fails
+/// again and again must not push the good copies out.
 pub(super) fn copy(
     directory: &Path,
     home: &Path,
@@ -52,16 +55,69 @@ pub(super) fn copy(
 ) -> io::Result<PathBuf> {
     let copies = home.join("copies");
     private_folder(&copies)?;
-    let target = free_name(&copies, moment, now)?;
-    let partial = target.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial)?;
+    let partial = copies.join("unfinished.partial");
+    remove_if_there(&partial)?;
+    if let Some(newest) = finished(&copies)?.pop()
+        && same_content(directory, &newest)?
+    {
+        return Ok(newest);
     }
-    copy_folder(directory, &partial)?;
-    fs::rename(&partial, &target)?;
+    let target = free_name(&copies, moment, now)?;
+    let copied = copy_folder(directory, &partial).and_then(|()| fs::rename(&partial, &target));
+    if let Err(cause) = copied {
+        // Half a copy is worth nothing, and the room that it takes may be what is missing.
+        let _ = remove_if_there(&partial);
+        return Err(cause);
+    }
     File::open(&copies)?.sync_all()?;
+    File::open(home)?.sync_all()?;
     forget_oldest(&copies)?;
     Ok(target)
+}
+
+/// Makes durable what a module has written: SoftHSM leaves that to the kernel, and a key must
+/// survive a power failure from the moment that somebody is told of it.
+pub(super) fn settle(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            settle(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(directory)?.sync_all()
+}
+
+/// Whether two folders hold the same names and the same octets.
+fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let names = |folder: &Path| -> io::Result<BTreeSet<OsString>> {
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    };
+    let found = names(one)?;
+    if found != names(other)? {
+        return Ok(false);
+    }
+    for name in found {
+        let (one, other) = (one.join(&name), other.join(&name));
+        let same = match (one.is_dir(), other.is_dir()) {
+            (true, true) => same_content(&one, &other)?,
+            (false, false) => fs::read(&one)? == fs::read(&other)?,
+            _ => false,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn remove_if_there(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
 }
 
 /// Names sort by age, even where the clock went back: the time, and a number among the copies of the
@@ -154,6 +210,30 @@ mod tests {
             }
         }
         assert!(names[0].ends_with("copies/20231114T221320Z-0000-before"));
+    }
+
+    #[test]
+    fn work_that_fails_again_and_again_pushes_no_good_copy_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, tokens) = (folder.path(), folder.path().join("tokens"));
+        fs::create_dir(&tokens).unwrap();
+        fs::write(tokens.join("token.object"), "good").unwrap();
+        let good = copy(&tokens, home, Moment::After, 1_700_000_000).unwrap();
+        fs::write(tokens.join("token.object"), "").unwrap();
+        let bad = copy(&tokens, home, Moment::Before, 1_700_000_001).unwrap();
+        for round in 0..2 * KEPT as i64 {
+            let again = copy(&tokens, home, Moment::Before, 1_700_000_002 + round).unwrap();
+            assert_eq!(again, bad);
+        }
+        assert_eq!(fs::read(good.join("token.object")).unwrap(), b"good");
+    }
+
+    #[test]
+    fn a_copy_that_fails_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, tokens) = (folder.path(), folder.path().join("tokens"));
+        copy(&tokens, home, Moment::Before, 1_700_000_000).unwrap_err();
+        assert_eq!(fs::read_dir(home.join("copies")).unwrap().count(), 0);
     }
 
     #[test]

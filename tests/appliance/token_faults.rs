@@ -138,8 +138,15 @@ fn a_wrong_pin_is_tried_once_and_never_again() {
     // SoftHSM counts nothing, but other tokens lock after three: the log shows one try.
     let log = std::fs::read_to_string(appliance.root().join("log/vmcad.log")).unwrap();
     assert!(!log.contains("wrong-pin"), "a PIN never reaches a log");
-    appliance.stop();
     std::fs::write(&pin, right).unwrap();
+    // The key workshop is a process of its own. It would be a second try, with the right PIN by now.
+    let objects = || std::fs::read_dir(token_folder(&appliance, "ca")).unwrap().count();
+    let before = objects();
+    let words = ["--gencacsr", "--newkey", "--csrfile", "x.csr"];
+    let said = appliance.certool_fails(&words, 70032);
+    assert!(said.stderr.contains("PIN"), "{said:?}");
+    assert_eq!(objects(), before, "no key was made");
+    appliance.stop();
     appliance.start();
     assert!(gencert(&appliance, "x"));
     crate::verify::verify_with_failures(&appliance);

@@ -1,6 +1,7 @@
 //! Live attempts on a new key. A token can lie about an attribute, so the attributes are not only read: the token is
 //! asked for what it must refuse.
 
+use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectHandle};
 use cryptoki::session::Session;
 use zeroize::Zeroize;
@@ -14,7 +15,7 @@ use crate::token::Serving;
 use crate::wrapping::{open_in_token, seal_in_token};
 use crate::{Algorithm, KeyId};
 
-/// Asks the token to tell the key's value, to make it extractable, and to show it in the clear.
+/// Asks the token to tell the key's value, to make it readable, and to wrap it under another key.
 ///
 /// The session is read-write: in a read-only one each attempt would fail for the wrong reason.
 pub(super) fn stays_inside(
@@ -42,6 +43,28 @@ pub(super) fn stays_inside(
         if read(session, key, kind)? == Some(weaker) {
             return Err(distrust(id, "it lets the key be made readable"));
         }
+    }
+    cannot_be_wrapped(session, key, id)
+}
+
+/// NSS wraps a key that says of itself that it is not extractable.
+fn cannot_be_wrapped(session: &Session, key: ObjectHandle, id: KeyId) -> Result<(), Failure> {
+    let template = [
+        Attribute::Token(false),
+        Attribute::Sensitive(true),
+        Attribute::ValueLen(32_u64.into()),
+        Attribute::Wrap(true),
+    ];
+    // A token that makes no such key has nothing to wrap under.
+    let Ok(under) = session.generate_key(&Mechanism::AesKeyGen, &template) else {
+        return Ok(());
+    };
+    let given_away = [Mechanism::AesKeyWrap, Mechanism::AesKeyWrapPad]
+        .iter()
+        .any(|mechanism| session.wrap_key(mechanism, under, key).is_ok());
+    session.destroy_object(under)?;
+    if given_away {
+        return Err(distrust(id, "it gives the key away, wrapped under another one"));
     }
     Ok(())
 }

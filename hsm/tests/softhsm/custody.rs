@@ -68,6 +68,7 @@ scenario! {
             has(&session, object, &BORN_IN_THE_TOKEN);
             has(&session, object, &[
                 A::Sign(true),
+                A::SignRecover(false),
                 A::Decrypt(false),
                 A::Unwrap(false),
                 A::Derive(false),

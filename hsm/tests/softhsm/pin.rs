@@ -83,3 +83,23 @@ scenario! {
         token.check().unwrap();
     }
 }
+
+scenario! {
+    fn a_pin_that_comes_once_survives_a_login_that_the_token_was_too_ill_for(world) {
+        use std::os::fd::AsRawFd;
+        let mut config = world.create_token("ca");
+        let (read, mut write) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut write, &std::fs::read(world.path("ca.pin")).unwrap()).unwrap();
+        drop(write);
+        config.pin = hsm::PinSource::Descriptor(read.as_raw_fd());
+        // Somebody who looks for another token keeps the module up, and the module knows the slot of ours.
+        let looking = world.token("another");
+        assert!(matches!(looking.check(), Err(Error::Unavailable(_))));
+        let (place, elsewhere) = (world.token_folder(), world.path("elsewhere"));
+        std::fs::rename(&place, &elsewhere).unwrap();
+        let token = hsm::Token::new(config);
+        let Err(Error::Unavailable(_)) = token.check() else { panic!("it logged in") };
+        std::fs::rename(&elsewhere, &place).unwrap();
+        token.check().unwrap();
+    }
+}

@@ -110,6 +110,7 @@ fn bare_pair(world: &World, id: KeyId, changes: &[Attribute]) -> (ObjectHandle, 
         Attribute::Modifiable(false),
         Attribute::Copyable(false),
         Attribute::Sign(true),
+        Attribute::SignRecover(false),
         Attribute::Decrypt(false),
         Attribute::Unwrap(false),
         Attribute::Derive(false),
@@ -172,7 +173,8 @@ scenario! {
             (3, Attribute::Modifiable(true), "CKA_MODIFIABLE"),
             (4, Attribute::Copyable(true), "CKA_COPYABLE"),
             (5, Attribute::Derive(true), "CKA_DERIVE"),
-            (6, Attribute::AllowedMechanisms(vec![MechanismType::ECDSA, MechanismType::ECDSA_SHA1]), "CKA_ALLOWED_MECHANISMS"),
+            (6, Attribute::SignRecover(true), "CKA_SIGN_RECOVER"),
+            (7, Attribute::AllowedMechanisms(vec![MechanismType::ECDSA, MechanismType::ECDSA_SHA1]), "CKA_ALLOWED_MECHANISMS"),
         ] {
             let id = KeyId([number; 32]);
             bare_pair(world, id, &[change]);
