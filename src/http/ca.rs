@@ -22,7 +22,7 @@ const INTERFACE_VERSION: &str = "2.0.0";
 type Body<T> = Result<Json<T>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Reject>;
 
-/// The router of `vmcad`; it wants the roles and the peer as extensions (see [`super::Asking`]).
+/// The router of `vmcad`; it wants the caller as an extension (see [`super::Asking`]).
 pub fn router(authority: Arc<Authority>) -> Router {
     Router::new()
         .route(api::HEALTH, get(health))

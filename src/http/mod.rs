@@ -8,6 +8,8 @@ pub mod directory;
 pub mod vecs;
 
 mod blocking;
+mod connection;
+mod guests;
 mod note;
 mod peer;
 mod problem;
@@ -15,6 +17,6 @@ mod serve;
 
 pub use blocking::on_blocking_thread;
 pub use note::with_note;
-pub use peer::{Asking, Peer};
+pub use peer::Asking;
 pub use problem::Reject;
 pub use serve::{Shutdown, serve_unix};
