@@ -11,7 +11,7 @@ use crate::http::{Shutdown, serve_unix};
 /// How long a room's work that is still under way may take when the service stops.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// Threads for rooms at work: more than guests can have connections (`http/guests.rs`), so that they
+/// Threads for rooms at work: more than guests can have connections (`http/connection.rs`), so that they
 /// never keep an administrator waiting.
 const BLOCKING: usize = 192;
 

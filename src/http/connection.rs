@@ -22,8 +22,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
-use super::guests::Guests;
-use super::{Reject, Shutdown, on_blocking_thread};
+use super::{Full, Places, Reject, Shutdown, on_blocking_thread};
 use crate::access::{Caller, Roles};
 use crate::api::{Kind, Problem};
 
@@ -37,6 +36,17 @@ const HEAD: Duration = Duration::from_secs(10);
 const BODY: Duration = Duration::from_secs(30);
 /// How long the connection of a guest may last in all.
 const GUEST: Duration = Duration::from_secs(120);
+
+/// The most connections of one user who does not administer the appliance.
+const GUEST_EACH: usize = 32;
+/// The most connections of all such users together. A service has more threads than this, so that
+/// an administrator is always served.
+const GUESTS: usize = 128;
+
+/// Places for callers who do not administer the appliance; administrators need none.
+pub(super) fn guests() -> Arc<Places<u32>> {
+    Places::new(GUEST_EACH, GUESTS)
+}
 
 /// The same paths, with an answer in our words for every other path.
 pub(super) fn bounded(router: Router) -> Router {
@@ -56,7 +66,7 @@ pub(super) async fn serve(
     client: UnixStream,
     router: Router,
     roles: Arc<Roles>,
-    guests: Arc<Guests>,
+    guests: Arc<Places<u32>>,
     shutdown: Shutdown,
 ) {
     // Nobody is served whom the kernel does not name.
@@ -70,7 +80,7 @@ pub(super) async fn serve(
         Ok(_place) => {
             let _ = timeout(GUEST, exchange(client, uid, router, &roles, shutdown)).await;
         }
-        Err(problem) => turn_away(client, &problem),
+        Err(full) => turn_away(client, &no_place(uid, full)),
     }
 }
 
@@ -143,6 +153,19 @@ fn name_of_user(uid: u32) -> Option<String> {
 fn refusal(kind: Kind, detail: &str) -> Problem {
     // 87 is ERROR_INVALID_PARAMETER: the words do not form a request.
     Problem { kind, code: 87, detail: detail.to_owned() }
+}
+
+fn no_place(uid: u32, full: Full) -> Problem {
+    let what = match full {
+        Full::Own => format!("user {uid} has {GUEST_EACH} connections to this service already"),
+        Full::All => format!("{GUESTS} connections of users to this service are open already"),
+    };
+    // 170 is ERROR_BUSY.
+    Problem {
+        kind: Kind::Unavailable,
+        code: 170,
+        detail: format!("{what}; wait until some of them have ended, and try again"),
+    }
 }
 
 /// Says no without reading anything: that would be the work that is refused.

@@ -9,14 +9,15 @@ pub mod vecs;
 
 mod blocking;
 mod connection;
-mod guests;
 mod note;
 mod peer;
+mod places;
 mod problem;
 mod serve;
 
 pub use blocking::on_blocking_thread;
 pub use note::with_note;
 pub use peer::Asking;
+pub use places::{Full, Place, Places};
 pub use problem::Reject;
 pub use serve::{Shutdown, serve_unix};

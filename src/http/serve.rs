@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::connection;
-use super::guests::Guests;
 use crate::access::Roles;
 
 /// How long answers under way may take when the service stops; what a room still does after that
@@ -53,7 +52,7 @@ impl Shutdown {
 /// Serves a router on a Unix socket until `SIGTERM`; requests under way are finished first.
 ///
 /// Everyone may connect (mode 0666): the kernel names the caller and the role table decides. What
-/// one user can hold of the service is bounded; see `guests.rs` and `connection.rs`.
+/// one user can hold of the service is bounded; see `connection.rs`.
 ///
 /// # Errors
 /// The socket cannot be made: its folder is missing, or its path is longer than the 107 octets
@@ -66,7 +65,7 @@ pub async fn serve_unix(
 ) -> io::Result<()> {
     let listener = bind(socket)?;
     let router = connection::bounded(router);
-    let guests = Arc::new(Guests::default());
+    let guests = connection::guests();
     let mut connections = JoinSet::new();
     let mut accepting = true;
     loop {
