@@ -91,6 +91,7 @@ const fn win32_name(code: u32) -> Option<&'static str> {
         1168 => "ERROR_NOT_FOUND",
         1323 => "ERROR_WRONG_PASSWORD",
         1359 => "ERROR_INTERNAL_ERROR",
+        1816 => "ERROR_NOT_ENOUGH_QUOTA",
         4312 => "ERROR_OBJECT_NOT_FOUND",
         INVALID_STATE => "ERROR_INVALID_STATE",
         _ => return None,

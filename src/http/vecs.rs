@@ -276,10 +276,11 @@ impl From<vecs::Error> for Problem {
             }
             vecs::Error::Denied(_) => Kind::Denied,
             vecs::Error::NotFound(_) => Kind::NotFound,
-            vecs::Error::Exists(_) => Kind::Conflict,
-            vecs::Error::Token(_) | vecs::Error::TokenReplaced(_) | vecs::Error::Store(_) => {
-                Kind::Unavailable
-            }
+            vecs::Error::Exists(_) | vecs::Error::Limit(_) => Kind::Conflict,
+            vecs::Error::Token(_)
+            | vecs::Error::TokenReplaced(_)
+            | vecs::Error::NothingPublished
+            | vecs::Error::Store(_) => Kind::Unavailable,
             vecs::Error::Unreadable { .. } => Kind::Internal,
         };
         if matches!(kind, Kind::Unavailable | Kind::Internal) {
