@@ -22,7 +22,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
-use super::{Full, Places, Reject, Shutdown, on_blocking_thread};
+use super::{Full, Place, Places, Reject, Shutdown, on_blocking_thread};
 use crate::access::{Caller, Roles};
 use crate::api::{Kind, Problem};
 
@@ -61,26 +61,44 @@ pub(super) fn bounded(router: Router) -> Router {
         .layer(DefaultBodyLimit::disable())
 }
 
-/// Serves the connection. Whatever the client does wrong ends here and nowhere else.
-pub(super) async fn serve(
+/// A client who may be served: the kernel names it, and there is a place for it.
+pub(super) struct Admitted {
     client: UnixStream,
-    router: Router,
-    roles: Arc<Roles>,
-    guests: Arc<Places<u32>>,
-    shutdown: Shutdown,
-) {
-    // Nobody is served whom the kernel does not name.
-    let Ok(uid) = client.peer_cred().map(|credentials| credentials.uid()) else {
-        return;
-    };
+    uid: u32,
+    /// Administrators need none.
+    place: Option<Place<u32>>,
+}
+
+/// Admits a client, or says why not. Does not wait for anything.
+pub(super) fn admit(
+    client: UnixStream,
+    roles: &Roles,
+    guests: &Arc<Places<u32>>,
+) -> Option<Admitted> {
+    let uid = client.peer_cred().ok()?.uid();
     if roles.caller(uid, None).is_administrator() {
-        return exchange(client, uid, router, &roles, shutdown).await;
+        return Some(Admitted { client, uid, place: None });
     }
     match guests.enter(uid) {
-        Ok(_place) => {
-            let _ = timeout(GUEST, exchange(client, uid, router, &roles, shutdown)).await;
+        Ok(place) => Some(Admitted { client, uid, place: Some(place) }),
+        Err(full) => {
+            turn_away(client, &no_place(uid, full));
+            None
         }
-        Err(full) => turn_away(client, &no_place(uid, full)),
+    }
+}
+
+impl Admitted {
+    /// Serves the connection. Whatever the client does wrong ends here and nowhere else.
+    pub(super) async fn serve(self, router: Router, roles: Arc<Roles>, shutdown: Shutdown) {
+        let Self { client, uid, place } = self;
+        let exchange = exchange(client, uid, router, &roles, shutdown);
+        match place {
+            None => exchange.await,
+            Some(_place) => {
+                let _ = timeout(GUEST, exchange).await;
+            }
+        }
     }
 }
 

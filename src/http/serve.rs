@@ -78,13 +78,10 @@ pub async fn serve_unix(
         match client {
             Ok((client, _)) => {
                 accepting = true;
-                connections.spawn(connection::serve(
-                    client,
-                    router.clone(),
-                    Arc::clone(&roles),
-                    Arc::clone(&guests),
-                    shutdown.clone(),
-                ));
+                if let Some(admitted) = connection::admit(client, &roles, &guests) {
+                    let roles = Arc::clone(&roles);
+                    connections.spawn(admitted.serve(router.clone(), roles, shutdown.clone()));
+                }
             }
             Err(cause) => {
                 if accepting {
