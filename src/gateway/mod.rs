@@ -13,7 +13,6 @@ mod overall;
 mod roots;
 mod routes;
 mod serve;
-mod shared;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -15,58 +15,35 @@ use axum::{Json, Router};
 use super::Gateway;
 use super::negotiation::{Format, negotiate};
 use super::overall::{Overall, Public};
-use super::shared::Shared;
 use super::{bundle, roots};
 use crate::api::{self, Health, Kind, Problem};
 use crate::client;
 use crate::config::TRUSTED_ROOTS;
 use crate::daemon::sentences;
-use crate::http::{Reject, on_blocking_thread};
+use crate::http::{Reject, Shared};
 
 /// What a handler needs. Anybody may ask here, and the services have other work: each question is
 /// worked out once at a time.
 #[derive(Clone)]
 pub(super) struct Door {
     gateway: Arc<Gateway>,
-    overall: Question<Overall>,
-    pem: Question<Bytes>,
-    zip: Question<Bytes>,
+    overall: Arc<Shared<Overall>>,
+    pem: Arc<Shared<Bytes>>,
+    zip: Arc<Shared<Bytes>>,
 }
-
-type Question<T> = Arc<Shared<Result<T, Problem>>>;
 
 impl Door {
     pub(super) fn new(gateway: Arc<Gateway>) -> Self {
-        Self {
-            gateway,
-            overall: Arc::new(Shared::new()),
-            pem: Arc::new(Shared::new()),
-            zip: Arc::new(Shared::new()),
-        }
+        Self { gateway, overall: Shared::new(), pem: Shared::new(), zip: Shared::new() }
     }
 
     async fn ask<T: Clone + PartialEq + Send + 'static>(
         &self,
-        question: &Question<T>,
+        question: &Arc<Shared<T>>,
         work: fn(&Gateway) -> Result<T, Problem>,
     ) -> Result<T, Reject> {
-        let (question, gateway) = (Arc::clone(question), Arc::clone(&self.gateway));
-        let asking = async move {
-            let answer = async || {
-                on_blocking_thread(move || work(&gateway)).await.map_err(|Reject(problem)| problem)
-            };
-            question.ask(answer).await
-        };
-        // On a task of its own: a client that goes away must not leave work behind that the next
-        // question does not know of.
-        let answer = tokio::spawn(asking).await.unwrap_or_else(|_| {
-            Err(Problem {
-                kind: Kind::Internal,
-                code: 0,
-                detail: "this failed by a fault of the gateway; see its log".to_owned(),
-            })
-        });
-        answer.map_err(Reject)
+        let gateway = Arc::clone(&self.gateway);
+        question.ask(move || work(&gateway)).await
     }
 
     async fn overall(&self) -> Result<Overall, Reject> {

@@ -14,6 +14,7 @@ mod peer;
 mod places;
 mod problem;
 mod serve;
+mod shared;
 
 pub use blocking::on_blocking_thread;
 pub use note::with_note;
@@ -21,3 +22,4 @@ pub use peer::Asking;
 pub use places::{Full, Place, Places};
 pub use problem::Reject;
 pub use serve::{Shutdown, serve_unix};
+pub use shared::Shared;

@@ -1,9 +1,13 @@
 //! Questions that anybody may ask at any time, and that cost the services work.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
+
+use super::{Reject, on_blocking_thread};
+use crate::api::{Kind, Problem};
 
 /// The answers to one question, asked by many and worked out once at a time.
 ///
@@ -11,19 +15,48 @@ use tokio::sync::Mutex;
 /// waits for the next one, and shares it with all who wait. An answer equal to the one before takes
 /// no further memory, however many slow clients hold it.
 #[derive(Debug)]
-pub(super) struct Shared<T> {
+pub struct Shared<T> {
     /// How many have asked.
     asked: AtomicU64,
     /// The last answer; it is for those who had asked when there were so many.
-    last: Mutex<Option<(u64, T)>>,
+    last: Mutex<Option<(u64, Result<T, Problem>)>>,
 }
 
-impl<T: Clone + PartialEq> Shared<T> {
-    pub(super) fn new() -> Self {
-        Self { asked: AtomicU64::new(0), last: Mutex::new(None) }
+impl<T: Clone + PartialEq + Send + 'static> Shared<T> {
+    /// Nobody has asked yet.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { asked: AtomicU64::new(0), last: Mutex::new(None) })
     }
 
-    pub(super) async fn ask<F: Future<Output = T>>(&self, answer: impl FnOnce() -> F) -> T {
+    /// Asks. The work is done where it may block.
+    ///
+    /// # Errors
+    /// The work's own problem; an internal one if the work panicked.
+    pub async fn ask(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Reject> {
+        let shared = Arc::clone(self);
+        let asking = async move {
+            let answer = async || on_blocking_thread(work).await.map_err(|Reject(problem)| problem);
+            shared.once(answer).await
+        };
+        // On a task of its own: a client that goes away must not leave work behind that the next
+        // question does not know of.
+        let answer = tokio::spawn(asking).await.unwrap_or_else(|_| {
+            Err(Problem {
+                kind: Kind::Internal,
+                code: 1359,
+                detail: "the service failed by a fault of its own; see its log".to_owned(),
+            })
+        });
+        answer.map_err(Reject)
+    }
+
+    async fn once<F: Future<Output = Result<T, Problem>>>(
+        &self,
+        answer: impl FnOnce() -> F,
+    ) -> Result<T, Problem> {
         let own = self.asked.fetch_add(1, Ordering::SeqCst);
         let mut last = self.last.lock().await;
         if let Some((asked, found)) = last.as_ref()
@@ -52,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_wait_share_an_answer_that_is_younger_than_their_question() {
-        let shared = Arc::new(Shared::new());
+        let shared = Shared::<u32>::new();
         let (worked, go_on) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let ask = || {
             let (shared, worked) = (Arc::clone(&shared), Arc::clone(&worked));
@@ -61,9 +94,9 @@ mod tests {
                 let answer = async || {
                     let number = worked.fetch_add(1, Ordering::SeqCst);
                     go_on.notified().await;
-                    number
+                    Ok(number)
                 };
-                shared.ask(answer).await
+                shared.once(answer).await
             })
         };
         let first = ask();
@@ -75,10 +108,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         go_on.notify_one();
-        assert_eq!(first.await.unwrap(), 0);
+        assert_eq!(first.await.unwrap().unwrap(), 0);
         go_on.notify_one();
         for answer in waiting {
-            assert_eq!(answer.await.unwrap(), 1);
+            assert_eq!(answer.await.unwrap().unwrap(), 1);
         }
         assert_eq!(worked.load(Ordering::SeqCst), 2);
     }
