@@ -16,3 +16,7 @@ pub use problem::{Kind, Problem};
 
 /// `GET`: every service answers with [`Health`].
 pub const HEALTH: &str = "/v1/health";
+
+/// `GET` on the gateway's own socket: `state`, the worst of all, and `services`, the [`Health`] of
+/// each. What `/healthz` keeps from strangers is here.
+pub const OVERALL: &str = "/v1/overall";

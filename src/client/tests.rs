@@ -105,3 +105,16 @@ fn a_service_that_hangs_up_without_an_answer_is_unreachable() {
     let error = client.post::<()>("/v1/x", &"a".repeat(8 * 1024 * 1024)).unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
 }
+
+#[test]
+fn a_service_that_takes_no_connections_is_waited_for_no_longer_than_the_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    // The queue takes one more than it was told.
+    let _queued = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let error = Client::new(&socket, Duration::from_millis(200)).get::<()>("/v1/x").unwrap_err();
+    let Error::Unreachable { cause, .. } = error else { panic!("{error}") };
+    assert!(matches!(*cause, ureq::Error::Timeout(_)), "{cause}");
+}

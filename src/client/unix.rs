@@ -2,9 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
@@ -30,11 +32,28 @@ impl Connector for UnixConnector {
         details: &ConnectionDetails<'_>,
         _chained: Option<()>,
     ) -> Result<Option<UnixTransport>, Error> {
-        let stream = UnixStream::connect(&self.socket)?;
+        let stream = connect(&self.socket, &details.timeout)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(UnixTransport { stream, buffers }))
     }
+}
+
+/// Connects in time: a service that hangs takes no connections, and once its queue is full the
+/// kernel would wait for ever. For Unix sockets it waits as long as for sending (`unix(7)`).
+fn connect(socket: &Path, timeout: &NextTimeout) -> Result<UnixStream, Error> {
+    let address = SocketAddrUnix::new(socket).map_err(std::io::Error::from)?;
+    let stream = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(std::io::Error::from)?;
+    set_socket_timeout(&stream, Timeout::Send, limit(timeout)).map_err(std::io::Error::from)?;
+    rustix::io::retry_on_intr(|| rustix::net::connect(&stream, &address))
+        .map_err(|cause| in_time(cause.into(), timeout))?;
+    Ok(UnixStream::from(stream))
 }
 
 pub(super) struct UnixTransport {

@@ -11,11 +11,15 @@ use crate::http::{Shutdown, serve_unix};
 /// How long a room's work that is still under way may take when the service stops.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
+/// Threads for rooms at work: more than guests can have connections (`http/connection.rs`), so that they
+/// never keep an administrator waiting.
+const BLOCKING: usize = 192;
+
 /// The async runtime of a service. To be made after confinement: it starts threads.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Ok(Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(64)
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .build()?)
 }

@@ -1,10 +1,13 @@
 //! Why the directory does not do something, by what the caller does next.
 
-use crate::{store, x509};
+use crate::{access, store, x509};
 
 /// A refusal or a failure of the directory.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(#[from] access::Denied),
     /// A certificate or a revocation list cannot be taken; the sentence is the reader's own.
     #[error(transparent)]
     Material(x509::Error),
@@ -36,6 +39,7 @@ impl Error {
         match self {
             Self::Store(store::Error::Full(_)) => 112,
             Self::Store(_) => 1,
+            Self::Denied(_) => 5,
             Self::Material(x509::Error::NoPem(_) | x509::Error::Malformed(_)) => 11,
             Self::NotOne(_) => 13,
             Self::Material(_) | Self::ForeignCrl(_) | Self::OldCrl => 87,

@@ -1,7 +1,8 @@
 //! Published CA certificates and their revocation lists.
 
 use super::{Directory, Error, records};
-use crate::access::{Permit, Publish};
+use crate::access::{Caller, Permit, Publish};
+use crate::base::Actor;
 use crate::journal::{self, Event, Outcome};
 use crate::store;
 use crate::x509::{self, Certificate, Crl};
@@ -56,6 +57,20 @@ fn identifier(certificate: &Certificate) -> Result<String, Error> {
 }
 
 impl Directory {
+    /// Asks for the permit to publish; a refusal is recorded.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for everybody but administrators.
+    pub fn publisher(&self, caller: &Caller) -> Result<Permit<Publish>, Error> {
+        match caller.permit() {
+            Ok(permit) => Ok(permit),
+            Err(denied) => {
+                self.record_refusal(caller.actor(), "trusted roots".to_owned(), &denied)?;
+                Err(denied.into())
+            }
+        }
+    }
+
     /// Publishes a certificate, or the revocation list of one that is published.
     ///
     /// A certificate that is there already changes nothing and is no error. Another certificate
@@ -65,8 +80,40 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::ForeignCrl`] when the list was not signed under the certificate,
-    /// [`Error::OldCrl`] when a later one is published.
+    /// [`Error::OldCrl`] when a later one is published. Both are recorded.
     pub fn publish(&self, permit: Permit<Publish>, new: Publication) -> Result<(), Error> {
+        let (actor, id) = (permit.actor().clone(), new.id.clone());
+        let result = self.take_over(permit, new);
+        if let Err(refusal @ (Error::ForeignCrl(_) | Error::OldCrl)) = &result {
+            self.record_refusal(actor, id, refusal)?;
+        }
+        result
+    }
+
+    fn record_refusal(
+        &self,
+        actor: Actor,
+        reference: String,
+        refusal: &dyn std::error::Error,
+    ) -> Result<(), Error> {
+        let (at, reason) = (self.clock.now(), refusal.to_string());
+        self.store.write(move |tx| {
+            journal::append(
+                tx,
+                &Event {
+                    at,
+                    actor: &actor,
+                    act: "trusted-root.publish",
+                    reference: &reference,
+                    outcome: Outcome::Refused,
+                    details: serde_json::json!({"reason": reason}),
+                },
+            )?;
+            Ok(())
+        })
+    }
+
+    fn take_over(&self, permit: Permit<Publish>, new: Publication) -> Result<(), Error> {
         if let Some(crl) = &new.crl {
             check_issuer(crl, &new.certificate)?;
         }

@@ -19,6 +19,8 @@ use crate::http::Shutdown;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long it may take to send the head of a request, or to stay idle.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// The largest head of a request, in octets; what clients send is far below it.
+const LARGEST_HEAD: usize = 32 * 1024;
 /// How long a connection may last in all: nobody holds a place for ever.
 const LIFE: Duration = Duration::from_secs(120);
 
@@ -37,7 +39,11 @@ pub(super) fn tls(presented: Arc<Presented>) -> Result<TlsAcceptor, rustls::Erro
 pub(super) async fn serve(tls: TlsAcceptor, client: TcpStream, router: Router, shutdown: Shutdown) {
     // Answers are small; waiting for more of them only costs time.
     let _ = client.set_nodelay(true);
-    let stream = match timeout(HANDSHAKE, tls.accept(client)).await {
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE, tls.accept(client)) => shaken,
+        () = shutdown.clone().requested() => return,
+    };
+    let stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(cause)) => return tracing::debug!("a TLS handshake failed: {cause}"),
         Err(_) => return tracing::debug!("a client did not finish its TLS handshake"),
@@ -45,6 +51,7 @@ pub(super) async fn serve(tls: TlsAcceptor, client: TcpStream, router: Router, s
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD)
+        .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let life = async {

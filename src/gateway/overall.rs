@@ -12,13 +12,49 @@ use crate::daemon::sentences;
 /// A service that does not answer within this time is down: whoever watches cannot wait longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The answer of `/healthz`.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// Everything that is known, for users of this machine: they can ask each service as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Overall {
     /// The worst of the services.
     pub(super) state: State,
     /// Every service in start order.
     pub(super) services: Vec<Health>,
+}
+
+/// The answer of `/healthz`, which anybody on the network may read: what works and what does not.
+/// Why not, paths, versions and the serial numbers of tokens are for users of this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Public {
+    /// The worst of the services.
+    pub(super) state: State,
+    /// Every service in start order.
+    services: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Part {
+    service: String,
+    state: State,
+    /// The token the service uses, if it uses one and has seen it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<State>,
+}
+
+impl From<&Overall> for Public {
+    fn from(overall: &Overall) -> Self {
+        Self {
+            state: overall.state,
+            services: overall
+                .services
+                .iter()
+                .map(|health| Part {
+                    service: health.service.clone(),
+                    state: health.state,
+                    token: health.token.as_ref().map(|token| token.state),
+                })
+                .collect(),
+        }
+    }
 }
 
 impl Overall {
@@ -83,7 +119,7 @@ fn down(service: Service, why: String) -> Health {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Overall, down};
+    use super::{Overall, Public, down};
     use crate::api::{Health, State, TokenHealth};
     use crate::base::{Layout, Service};
     use std::io::{Read, Write};
@@ -105,6 +141,30 @@ mod tests {
             let services = parts.into_iter().map(|state| health(Service::Vmcad, state)).collect();
             assert_eq!(Overall::of(services).state, whole);
         }
+    }
+
+    #[test]
+    fn strangers_learn_what_works_and_nothing_else() {
+        let token = TokenHealth {
+            label: "the label".to_owned(),
+            serial: "the serial".to_owned(),
+            state: State::Degraded,
+            detail: Some("the reason".to_owned()),
+        };
+        let vmcad = Health {
+            state: State::Degraded,
+            detail: Some("/run/vmcad.sock".to_owned()),
+            token: Some(token),
+            ..health(Service::Vmcad, State::Ok)
+        };
+        let overall = Overall::of(vec![health(Service::Vmdird, State::Ok), vmcad]);
+        assert_eq!(
+            serde_json::to_value(Public::from(&overall)).unwrap(),
+            serde_json::json!({"state": "degraded", "services": [
+                {"service": "vmdird", "state": "ok"},
+                {"service": "vmcad", "state": "degraded", "token": "degraded"},
+            ]})
+        );
     }
 
     #[test]

@@ -2,50 +2,64 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, VARY,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use tokio::sync::Semaphore;
 
 use super::Gateway;
 use super::negotiation::{Format, negotiate};
-use super::overall::Overall;
+use super::overall::{Overall, Public};
 use super::{bundle, roots};
 use crate::api::{self, Health, Kind, Problem};
 use crate::client;
 use crate::config::TRUSTED_ROOTS;
 use crate::daemon::sentences;
-use crate::http::{Reject, on_blocking_thread};
+use crate::http::{Reject, Shared};
 
-/// Questions to the services that run at the same time; more wait. Anybody may ask here, and the
-/// services have other work.
-const QUESTIONS: usize = 16;
-
-/// What a handler needs.
+/// What a handler needs. Anybody may ask here, and the services have other work: each question is
+/// worked out once at a time.
 #[derive(Clone)]
-struct Door {
+pub(super) struct Door {
     gateway: Arc<Gateway>,
-    questions: Arc<Semaphore>,
+    overall: Arc<Shared<Overall>>,
+    pem: Arc<Shared<Bytes>>,
+    zip: Arc<Shared<Bytes>>,
 }
 
 impl Door {
-    /// Does work that asks services, not too much of it at once.
-    async fn ask<T: Send + 'static>(
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, overall: Shared::new(), pem: Shared::new(), zip: Shared::new() }
+    }
+
+    async fn ask<T: Clone + PartialEq + Send + 'static>(
         &self,
-        work: impl FnOnce(&Gateway) -> Result<T, Problem> + Send + 'static,
+        question: &Arc<Shared<T>>,
+        work: fn(&Gateway) -> Result<T, Problem>,
     ) -> Result<T, Reject> {
-        // An error would mean a closed semaphore; nobody closes it.
-        let _turn = self.questions.acquire().await;
         let gateway = Arc::clone(&self.gateway);
-        on_blocking_thread(move || work(&gateway)).await
+        question.ask(move || work(&gateway)).await
+    }
+
+    async fn overall(&self) -> Result<Overall, Reject> {
+        self.ask(&self.overall, |gateway| {
+            let own = gateway.standing.health(gateway.clock.now());
+            Ok(Overall::ask(&gateway.layout, &own))
+        })
+        .await
     }
 }
 
+/// Trust changes: a cache must ask each time, and the two forms share a path.
+const FRESH: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "no-cache"), (VARY, "accept")];
+
 /// What TLS clients reach.
-pub(super) fn front_door(gateway: Arc<Gateway>) -> Router {
+pub(super) fn front_door(door: Door) -> Router {
     let suffixed = |end: &str| format!("{TRUSTED_ROOTS}{end}");
     Router::new()
         .route("/", get(welcome))
@@ -53,16 +67,23 @@ pub(super) fn front_door(gateway: Arc<Gateway>) -> Router {
         .route(TRUSTED_ROOTS, get(negotiated_roots))
         .route(&suffixed(".pem"), get(pem_roots))
         .route(&suffixed(".zip"), get(zip_roots))
-        .with_state(Door { gateway, questions: Arc::new(Semaphore::new(QUESTIONS)) })
+        .with_state(door)
 }
 
 /// What the control socket serves.
-pub(super) fn control(gateway: Arc<Gateway>) -> Router {
-    Router::new().route(api::HEALTH, get(own_health)).with_state(gateway)
+pub(super) fn control(door: Door) -> Router {
+    Router::new()
+        .route(api::HEALTH, get(own_health))
+        .route(api::OVERALL, get(overall))
+        .with_state(door)
 }
 
-async fn own_health(State(gateway): State<Arc<Gateway>>) -> Json<Health> {
+async fn own_health(State(Door { gateway, .. }): State<Door>) -> Json<Health> {
     Json(gateway.standing.health(gateway.clock.now()))
+}
+
+async fn overall(State(door): State<Door>) -> Result<Json<Overall>, Reject> {
+    Ok(Json(door.overall().await?))
 }
 
 async fn welcome(State(door): State<Door>) -> String {
@@ -74,17 +95,12 @@ async fn welcome(State(door): State<Door>) -> String {
 }
 
 async fn healthz(State(door): State<Door>) -> Result<Response, Reject> {
-    let overall = door
-        .ask(|gateway| {
-            let own = gateway.standing.health(gateway.clock.now());
-            Ok(Overall::ask(&gateway.layout, &own))
-        })
-        .await?;
-    let status = match overall.state {
+    let public = Public::from(&door.overall().await?);
+    let status = match public.state {
         api::State::Ok => StatusCode::OK,
         api::State::Degraded | api::State::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    Ok((status, [(CACHE_CONTROL, "no-store")], Json(overall)).into_response())
+    Ok((status, [(CACHE_CONTROL, "no-store")], Json(public)).into_response())
 }
 
 async fn negotiated_roots(door: State<Door>, headers: HeaderMap) -> Result<Response, Reject> {
@@ -97,32 +113,33 @@ async fn negotiated_roots(door: State<Door>, headers: HeaderMap) -> Result<Respo
 }
 
 async fn pem_roots(State(door): State<Door>) -> Result<Response, Reject> {
-    let text = door
-        .ask(|gateway| {
+    let octets = door
+        .ask(&door.pem, |gateway| {
             let certificates = roots::certificates(&gateway.vecs).map_err(|cause| away(&cause))?;
-            Ok(bundle::pem(&certificates))
+            Ok(bundle::pem(&certificates).into())
         })
         .await?;
-    Ok(([(CONTENT_TYPE, "application/x-pem-file")], text).into_response())
+    Ok((FRESH, [(CONTENT_TYPE, "application/x-pem-file")], octets).into_response())
 }
 
 async fn zip_roots(State(door): State<Door>) -> Result<Response, Reject> {
     let octets = door
-        .ask(|gateway| {
+        .ask(&door.zip, |gateway| {
             let certificates = roots::certificates(&gateway.vecs).map_err(|cause| away(&cause))?;
             let crls = roots::crls(&gateway.vecs).map_err(|cause| away(&cause))?;
-            bundle::zip(&certificates, &crls).map_err(|cause| Problem {
+            let archive = bundle::zip(&certificates, &crls).map_err(|cause| Problem {
                 kind: Kind::Internal,
                 code: 0,
                 detail: format!("the archive could not be written: {cause}"),
-            })
+            })?;
+            Ok(archive.into())
         })
         .await?;
     let headers = [
         (CONTENT_TYPE, "application/zip"),
         (CONTENT_DISPOSITION, "attachment; filename=\"certs.zip\""),
     ];
-    Ok((headers, octets).into_response())
+    Ok((FRESH, headers, octets).into_response())
 }
 
 /// Strangers learn that it does not work now; the log says why.

@@ -1,7 +1,7 @@
 //! The gateway at work: certificate, listener, control socket.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,12 @@ use tokio::time::{sleep, timeout};
 use super::{Gateway, certificate, connection, routes};
 use crate::access::Roles;
 use crate::daemon::{Backoff, sentences};
-use crate::http::{Shutdown, serve_unix};
+use crate::http::{Places, Shutdown, serve_unix};
 
 /// Connections at the same time; the next one waits in the kernel's queue.
 const CONNECTIONS: u32 = 512;
+/// Connections of one client at the same time: it cannot take all of them. More are hung up on.
+const EACH: usize = 128;
 /// How long connections under way may take to end when the gateway stops.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Pause after the kernel could not give a connection, mostly for want of descriptors.
@@ -34,8 +36,9 @@ pub(super) async fn serve(
     let hangup = signal(SignalKind::hangup())?;
     let (have, has) = watch::channel(false);
     let keeping = tokio::spawn(keep_certificate(Arc::clone(&gateway), hangup, have));
-    let front = tokio::spawn(front_door(Arc::clone(&gateway), has, shutdown.clone()));
-    serve_unix(control, routes::control(gateway), roles, shutdown).await?;
+    let door = routes::Door::new(Arc::clone(&gateway));
+    let front = tokio::spawn(front_door(gateway, door.clone(), has, shutdown.clone()));
+    serve_unix(control, routes::control(door), roles, shutdown).await?;
     keeping.abort();
     let _ = front.await;
     Ok(())
@@ -82,7 +85,12 @@ async fn wait(pause: Duration, hangup: &mut Signal) {
 }
 
 /// Opens the port once there is a certificate, and takes connections until told to stop.
-async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutdown: Shutdown) {
+async fn front_door(
+    gateway: Arc<Gateway>,
+    door: routes::Door,
+    mut has: watch::Receiver<bool>,
+    shutdown: Shutdown,
+) {
     let tls = match connection::tls(Arc::clone(&gateway.presented)) {
         Ok(tls) => tls,
         Err(cause) => {
@@ -98,8 +106,10 @@ async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutd
         listener = opened => listener,
         () = shutdown.clone().requested() => return,
     };
-    let router = routes::front_door(gateway);
+    let router = routes::front_door(door);
     let places = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let clients = Places::new(EACH, CONNECTIONS as usize);
+    let mut accepting = true;
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -110,16 +120,23 @@ async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutd
             () = shutdown.clone().requested() => break,
         };
         match client {
-            Ok((client, _)) => {
+            Ok((client, address)) => {
+                accepting = true;
+                let Ok(own) = clients.enter(network(address.ip())) else {
+                    continue;
+                };
                 let served =
                     connection::serve(tls.clone(), client, router.clone(), shutdown.clone());
                 tokio::spawn(async move {
                     served.await;
-                    drop(place);
+                    drop((own, place));
                 });
             }
             Err(cause) => {
-                tracing::warn!("a connection could not be taken: {cause}");
+                if accepting {
+                    tracing::warn!("connections cannot be taken, trying on: {cause}");
+                }
+                accepting = false;
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -127,6 +144,17 @@ async fn front_door(gateway: Arc<Gateway>, mut has: watch::Receiver<bool>, shutd
     drop(listener);
     // All places free: every connection has ended.
     let _ = timeout(FAREWELL, places.acquire_many(CONNECTIONS)).await;
+}
+
+/// What tells clients apart: the address, or the IPv6 network that one client usually has whole.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 /// Opens the port; tries on where it cannot be had.
@@ -165,5 +193,22 @@ async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await
         }
         bound => bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::network;
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
+        for (address, of) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2::"),
+        ] {
+            assert_eq!(network(address.parse().unwrap()).to_string(), of);
+        }
     }
 }

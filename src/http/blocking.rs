@@ -18,7 +18,8 @@ where
         Ok(result) => result.map_err(|refusal| Reject(refusal.into())),
         Err(_) => Err(Reject(Problem {
             kind: Kind::Internal,
-            code: 70101,
+            // ERROR_INTERNAL_ERROR of Win32: every service has its own tool, and all know these.
+            code: 1359,
             detail: "the service failed by a fault of its own; see its log".to_owned(),
         })),
     }

@@ -8,7 +8,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
-use super::{Asking, Reject, on_blocking_thread};
+use super::{Asking, Reject, Shared, on_blocking_thread};
 use crate::access::{Issue, ManageCa};
 use crate::api::ca as words;
 use crate::api::{self, Kind, Problem};
@@ -22,10 +22,11 @@ const INTERFACE_VERSION: &str = "2.0.0";
 type Body<T> = Result<Json<T>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Reject>;
 
-/// The router of `vmcad`; it wants the roles and the peer as extensions (see [`super::Asking`]).
+/// The router of `vmcad`; it wants the caller as an extension (see [`super::Asking`]).
 pub fn router(authority: Arc<Authority>) -> Router {
+    // Everybody may ask, and the token works for the answer.
+    let standing = Shared::new();
     Router::new()
-        .route(api::HEALTH, get(health))
         .route(words::VERSION, get(version))
         .route(words::CERTIFICATES, post(issue))
         .route(words::CHAIN, get(chain).post(install_chain))
@@ -34,12 +35,15 @@ pub fn router(authority: Arc<Authority>) -> Router {
         .route(words::AUTHORITIES, get(authorities))
         .route(words::RETIRE, post(retire))
         .route(words::CRL, get(crl).post(renew_crls))
-        .with_state(authority)
+        .with_state(Arc::clone(&authority))
+        .route(api::HEALTH, get(move || health(authority, standing)))
 }
 
-async fn health(State(authority): State<Arc<Authority>>) -> Answer<api::Health> {
-    let standing = on_blocking_thread(move || Ok::<_, Error>(authority.standing())).await?;
-    Ok(Json(health_of(standing)))
+async fn health(
+    authority: Arc<Authority>,
+    shared: Arc<Shared<api::Health>>,
+) -> Answer<api::Health> {
+    Ok(Json(shared.ask(move || Ok(health_of(authority.standing()))).await?))
 }
 
 async fn version() -> Json<words::Version> {

@@ -8,7 +8,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::{Asking, Reject, on_blocking_thread};
-use crate::access;
 use crate::api::directory::{NODES, Node, Publish, TRUSTED_ROOTS, TrustedRoot};
 use crate::api::{HEALTH, Health, Kind, Problem};
 use crate::base::Service;
@@ -67,9 +66,9 @@ async fn publish(
     Asking(caller): Asking,
     body: Result<Json<Publish>, JsonRejection>,
 ) -> Answer<()> {
-    let permit = caller.permit::<access::Publish>()?;
     let Json(new) = body?;
     on_blocking_thread(move || {
+        let permit = directory.publisher(&caller)?;
         directory.publish(permit, Publication::read(&new.certificate, new.crl.as_deref())?)
     })
     .await?;
@@ -92,6 +91,7 @@ impl From<directory::Error> for Problem {
             directory::Error::Material(_)
             | directory::Error::NotOne(_)
             | directory::Error::ForeignCrl(_) => Kind::Invalid,
+            directory::Error::Denied(_) => Kind::Denied,
             directory::Error::OldCrl => Kind::Conflict,
             directory::Error::Store(_) => Kind::Unavailable,
         };

@@ -8,13 +8,18 @@ pub mod directory;
 pub mod vecs;
 
 mod blocking;
+mod connection;
 mod note;
 mod peer;
+mod places;
 mod problem;
 mod serve;
+mod shared;
 
 pub use blocking::on_blocking_thread;
 pub use note::with_note;
-pub use peer::{Asking, Peer};
+pub use peer::Asking;
+pub use places::{Full, Place, Places};
 pub use problem::Reject;
 pub use serve::{Shutdown, serve_unix};
+pub use shared::Shared;

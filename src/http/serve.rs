@@ -4,18 +4,23 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
-use axum::{Extension, Router};
+use axum::Router;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use super::Peer;
+use super::connection;
 use crate::access::Roles;
 
-/// The largest request: a bundle of certificates and a key, with room to spare.
-const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
+/// How long answers under way may take when the service stops; what a room still does after that
+/// has its own time, and both together are less than whoever stops the service waits.
+const FAREWELL: Duration = Duration::from_secs(8);
+/// Pause after the kernel could not give a connection, mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Told to everything that must end when the service stops.
 #[derive(Clone, Debug)]
@@ -46,7 +51,8 @@ impl Shutdown {
 
 /// Serves a router on a Unix socket until `SIGTERM`; requests under way are finished first.
 ///
-/// Everyone may connect (mode 0666): the kernel names the caller and the role table decides.
+/// Everyone may connect (mode 0666): the kernel names the caller and the role table decides. What
+/// one user can hold of the service is bounded; see `connection.rs`.
 ///
 /// # Errors
 /// The socket cannot be made: its folder is missing, or its path is longer than the 107 octets
@@ -58,11 +64,36 @@ pub async fn serve_unix(
     shutdown: Shutdown,
 ) -> io::Result<()> {
     let listener = bind(socket)?;
-    let router = router
-        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
-        .layer(Extension(roles))
-        .into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.requested()).await?;
+    let router = connection::bounded(router);
+    let guests = connection::guests();
+    let mut connections = JoinSet::new();
+    let mut accepting = true;
+    loop {
+        let client = tokio::select! {
+            client = listener.accept() => client,
+            // Those that have ended are taken away, so that the set does not grow.
+            Some(_) = connections.join_next() => continue,
+            () = shutdown.clone().requested() => break,
+        };
+        match client {
+            Ok((client, _)) => {
+                accepting = true;
+                if let Some(admitted) = connection::admit(client, &roles, &guests) {
+                    let roles = Arc::clone(&roles);
+                    connections.spawn(admitted.serve(router.clone(), roles, shutdown.clone()));
+                }
+            }
+            Err(cause) => {
+                if accepting {
+                    tracing::warn!("connections cannot be taken, trying on: {cause}");
+                }
+                accepting = false;
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     // Only after the last answer: a client that finds no socket knows that nobody is there.
     let _ = std::fs::remove_file(socket);
     Ok(())
@@ -84,3 +115,6 @@ fn bind(socket: &Path) -> io::Result<UnixListener> {
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o666))?;
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use zeroize::Zeroizing;
 
-use super::{Asking, Reject, on_blocking_thread};
+use super::{Asking, Reject, Shared, on_blocking_thread};
 use crate::access::ManageStores;
 use crate::api::vecs::{
     ChangePermission, Created, Deleted, Entry, EntryKey, EntryType, Grant, NewEntry, NewStore,
@@ -30,25 +30,30 @@ const EVERYONE: &str = "EVERYONE";
 
 /// The routes of `vmafdd`.
 pub fn router(vecs: Arc<Vecs>, refresh: RefreshNow) -> Router {
+    // Everybody may ask, and the token works for the answer.
+    let standing = Shared::new();
     Router::new()
-        .route(HEALTH, get(health))
         .route(STORES, get(stores).post(create_store))
         .route("/v1/stores/{store}", delete(delete_store))
         .route("/v1/stores/{store}/permissions", get(permissions).post(change_permission))
         .route("/v1/stores/{store}/entries", get(entries).post(create_entry))
         .route("/v1/stores/{store}/entries/{alias}", get(entry).delete(delete_entry))
         .route("/v1/stores/{store}/entries/{alias}/key", post(entry_key))
-        .with_state(vecs)
+        .with_state(Arc::clone(&vecs))
+        .route(HEALTH, get(move || health(vecs, standing)))
         .route(REFRESH, post(move |asking: Asking| refresh_now(asking, refresh)))
 }
 
-async fn health(State(vecs): State<Arc<Vecs>>) -> Answer<Health> {
-    let standing = on_blocking_thread(move || Ok::<_, Problem>(vecs.standing())).await?;
+async fn health(vecs: Arc<Vecs>, shared: Arc<Shared<Health>>) -> Answer<Health> {
+    Ok(Json(shared.ask(move || Ok(health_of(vecs.standing()))).await?))
+}
+
+fn health_of(standing: vecs::Standing) -> Health {
     let state = match standing.token_fault {
         None => crate::api::State::Ok,
         Some(_) => crate::api::State::Degraded,
     };
-    Ok(Json(Health {
+    Health {
         service: Service::Vmafdd.name().to_owned(),
         state,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -59,7 +64,7 @@ async fn health(State(vecs): State<Arc<Vecs>>) -> Answer<Health> {
             state,
             detail: standing.token_fault,
         }),
-    }))
+    }
 }
 
 async fn stores(State(vecs): State<Arc<Vecs>>, _asking: Asking) -> Answer<Vec<String>> {
@@ -276,10 +281,11 @@ impl From<vecs::Error> for Problem {
             }
             vecs::Error::Denied(_) => Kind::Denied,
             vecs::Error::NotFound(_) => Kind::NotFound,
-            vecs::Error::Exists(_) => Kind::Conflict,
-            vecs::Error::Token(_) | vecs::Error::TokenReplaced(_) | vecs::Error::Store(_) => {
-                Kind::Unavailable
-            }
+            vecs::Error::Exists(_) | vecs::Error::Limit(_) => Kind::Conflict,
+            vecs::Error::Token(_)
+            | vecs::Error::TokenReplaced(_)
+            | vecs::Error::NothingPublished
+            | vecs::Error::Store(_) => Kind::Unavailable,
             vecs::Error::Unreadable { .. } => Kind::Internal,
         };
         if matches!(kind, Kind::Unavailable | Kind::Internal) {

@@ -1,6 +1,7 @@
 //! Entries: what a new one may be, and what can be done with those that are there.
 
 use super::Error;
+use super::limits::Additions;
 use super::names::{Alias, hex};
 use super::records::{self, NewRow};
 use super::stores::OpenStore;
@@ -214,7 +215,8 @@ impl WritableStore<'_> {
     ///
     /// # Errors
     /// [`Error::Exists`] when the alias is taken, in whatever case; [`Error::Token`] or
-    /// [`Error::TokenReplaced`] when a key cannot be sealed. Nothing was changed then.
+    /// [`Error::TokenReplaced`] when a key cannot be sealed; [`Error::Limit`] when the store is full
+    /// for this caller. Nothing was changed then.
     pub fn create(&self, new: NewEntry) -> Result<Alias, Error> {
         let (vecs, store) = (self.0.vecs, self.0.id);
         // Asked before the token works for nothing, and again where it counts.
@@ -237,7 +239,7 @@ impl WritableStore<'_> {
         };
         let (pem, details) = (new.pem(), new.details());
         let NewEntry { alias, kind, .. } = new;
-        let gone = self.0.gone();
+        let (gone, room) = (self.0.gone(), Additions::to(&self.0));
         vecs.store.write(move |tx| {
             if records::store_by_id(tx, store)?.is_none() {
                 return Err(gone);
@@ -245,6 +247,8 @@ impl WritableStore<'_> {
             if records::entry(tx, store, &alias)?.is_some() {
                 return Err(taken(&name, &alias));
             }
+            let sealed_octets = sealed.as_ref().map_or(0, |sealed| sealed.octets.len());
+            room.check_entry(tx, pem.len() + sealed_octets)?;
             records::insert_entry(
                 tx,
                 &NewRow {

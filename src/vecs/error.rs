@@ -26,6 +26,16 @@ pub enum Error {
     /// The name or alias is taken.
     #[error("{0}")]
     Exists(String),
+    /// There is as much as there may be.
+    #[error("{0}")]
+    Limit(String),
+    /// The directory publishes nothing at all, which no directory of an appliance with a CA does.
+    #[error(
+        "vmdird publishes no trusted root at all, as if its database were new; those that are \
+         trusted stay. vmcad publishes its own again within minutes, publish the others again; to \
+         trust none, delete the entries of TRUSTED_ROOTS"
+    )]
+    NothingPublished,
     /// The sealing token does not do its part now. Nothing was changed.
     #[error(
         "the sealing token cannot be used, so no private key can be stored or read; \
@@ -69,9 +79,12 @@ impl Error {
             Self::Invalid(_) | Self::Material(_) => 87,
             Self::Store(store::Error::Full(_)) => 112,
             Self::Exists(_) => 183,
+            // ERROR_NOT_ENOUGH_QUOTA.
+            Self::Limit(_) => 1816,
             Self::NotFound(_) => 4312,
             Self::Store(_) => 90001,
             Self::KeyMismatch => 90018,
+            Self::NothingPublished => 90007,
             Self::Token(_) | Self::TokenReplaced(_) | Self::Unreadable { .. } => 90101,
         }
     }

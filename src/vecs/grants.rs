@@ -4,6 +4,7 @@
 //! the user or to `EVERYONE`. Where the original gives private keys to every reader, reading keys
 //! is a right of its own here, and neither right implies the other.
 
+use super::limits::Additions;
 use super::stores::OpenStore;
 use super::{Error, records};
 use crate::access::Caller;
@@ -143,15 +144,17 @@ impl OwnedStore<'_> {
     /// Grants a right or takes it away. What is so already stays so, without a record.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the store has been deleted meanwhile.
+    /// [`Error::NotFound`] when the store has been deleted meanwhile; [`Error::Limit`] when it has
+    /// as many grants as this caller can make.
     pub fn change(&self, principal: Principal, right: Right, grant: bool) -> Result<(), Error> {
-        let (id, gone) = (self.0.id, self.0.gone());
+        let (id, gone, room) = (self.0.id, self.0.gone(), Additions::to(&self.0));
         let note = self.0.note("store.permission", self.0.name.to_string());
         self.0.vecs.store.write(move |tx| {
             if records::store_by_id(tx, id)?.is_none() {
                 return Err(gone);
             }
             let changed = if grant {
+                room.check_grant(tx)?;
                 records::insert_grant(tx, id, principal, right)?
             } else {
                 records::delete_grant(tx, id, principal, right)?

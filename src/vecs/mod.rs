@@ -10,6 +10,7 @@ mod entries;
 mod envelope;
 mod error;
 mod grants;
+mod limits;
 mod names;
 mod records;
 mod refresh;

@@ -113,6 +113,35 @@ pub(super) fn insert_store(
         .integer(0)
 }
 
+/// Number of all stores, and of those that a user owns.
+pub(super) fn count_stores(tx: &mut Transaction<'_>, owner: u32) -> Result<(i64, i64), Error> {
+    let counts = tx.query(
+        "SELECT COUNT(*), COUNT(CASE WHEN owner = $1 THEN 1 END) FROM store",
+        &[i64::from(owner).into()],
+    )?;
+    let row = counts.first().ok_or_else(|| content("no count"))?;
+    Ok((row.integer(0)?, row.integer(1)?))
+}
+
+/// Number of entries of a store, and octets of their PEM text and sealed keys.
+pub(super) fn size_of_store(tx: &mut Transaction<'_>, store: i64) -> Result<(i64, i64), Error> {
+    let sums = tx.query(
+        "SELECT COUNT(*), COALESCE(SUM(LENGTH(pem) + COALESCE(LENGTH(sealed_key), 0)), 0)
+         FROM entry WHERE store_id = $1",
+        &[store.into()],
+    )?;
+    let row = sums.first().ok_or_else(|| content("no count"))?;
+    Ok((row.integer(0)?, row.integer(1)?))
+}
+
+/// Number of grants on a store.
+pub(super) fn count_grants(tx: &mut Transaction<'_>, store: i64) -> Result<i64, Error> {
+    tx.query("SELECT COUNT(*) FROM store_grant WHERE store_id = $1", &[store.into()])?
+        .first()
+        .ok_or_else(|| content("no count"))?
+        .integer(0)
+}
+
 /// Deletes a store with its entries and grants; returns how many entries went with it.
 pub(super) fn delete_store(tx: &mut Transaction<'_>, id: i64) -> Result<u64, Error> {
     let entries = tx.execute("DELETE FROM entry WHERE store_id = $1", &[id.into()])?;

@@ -4,6 +4,9 @@
 //! added; one that is there already, even by hand, belongs to the refresh from then on; one that
 //! belongs to the refresh and is published no more is deleted. What was added by hand and never
 //! published stays.
+//!
+//! One thing differs from the original: an empty list takes nothing away. A directory that lost its
+//! database would otherwise take every client's trust with it, until it is published to again.
 
 use std::collections::BTreeSet;
 
@@ -38,8 +41,10 @@ struct Wanted {
 impl Vecs {
     /// Makes the two stores what the directory publishes, in one transaction. It needs no token.
     ///
-    /// `published` is the whole of it: an empty list takes every refreshed entry away, so it must
-    /// not stand for a directory that did not answer.
+    /// `published` is the whole of it, so that it must not stand for a directory that did not answer.
+    ///
+    /// # Errors
+    /// [`Error::NothingPublished`] when it is empty while refreshed entries are there; they stay.
     pub fn refresh(&self, published: &[PublishedRoot]) -> Result<(), Error> {
         let roots = published
             .iter()
@@ -55,6 +60,10 @@ impl Vecs {
             .collect::<Vec<_>>();
         let now = self.clock.now();
         self.store.write(move |tx| {
+            let refreshed = |entry: &Present| entry.auto_refresh;
+            if roots.is_empty() && records::present(tx, TRUSTED_ROOTS)?.iter().any(refreshed) {
+                return Err(Error::NothingPublished);
+            }
             apply(tx, (TRUSTED_ROOTS, "TRUSTED_ROOTS"), EntryKind::TrustedCert, &roots, now)?;
             apply(tx, (TRUSTED_ROOT_CRLS, "TRUSTED_ROOT_CRLS"), EntryKind::Crl, &crls, now)?;
             Ok(())

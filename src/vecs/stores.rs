@@ -2,6 +2,7 @@
 
 use super::entries::{ReadableKey, ReadableStore, WritableStore};
 use super::grants::{OwnedStore, Right, Wanted, allowed};
+use super::limits::NewStoreOf;
 use super::names::{Alias, StoreName};
 use super::{Error, Principal, Vecs, records};
 use crate::access::Caller;
@@ -45,10 +46,11 @@ impl Vecs {
     /// Makes a store that belongs to the caller. Every local user may, as in the original.
     ///
     /// # Errors
-    /// [`Error::Exists`] when a store has that name, in whatever case.
+    /// [`Error::Exists`] when a store has that name, in whatever case; [`Error::Limit`] when there
+    /// are, or the caller owns, as many as there may be.
     pub fn create_store(&self, caller: &Caller, name: &StoreName) -> Result<(), Error> {
         let note = self.note(caller.actor(), "store.create", name.to_string());
-        let (name, owner) = (name.clone(), caller.uid());
+        let (name, owner, room) = (name.clone(), caller.uid(), NewStoreOf::caller(caller));
         self.store.write(move |tx| {
             if let Some(found) = records::store_by_name(tx, &name)? {
                 return Err(Error::Exists(format!(
@@ -56,6 +58,7 @@ impl Vecs {
                     found.name
                 )));
             }
+            room.check(tx)?;
             records::insert_store(tx, &name, owner)?;
             note.append(tx, Outcome::Done, serde_json::json!({"owner": owner}))?;
             Ok(())
@@ -111,7 +114,13 @@ impl Vecs {
         })?;
         let (row, granted) = found.ok_or_else(|| no_store(name))?;
         if allowed(caller, row.owner, granted, wanted) {
-            return Ok(OpenStore { vecs: self, id: row.id, name: row.name, actor: caller.actor() });
+            return Ok(OpenStore {
+                vecs: self,
+                id: row.id,
+                name: row.name,
+                actor: caller.actor(),
+                bounded: !caller.is_administrator(),
+            });
         }
         if let Some(act) = wanted.refused_act() {
             let reference = match alias {
@@ -158,6 +167,8 @@ pub(super) struct OpenStore<'a> {
     pub(super) id: i64,
     pub(super) name: StoreName,
     pub(super) actor: Actor,
+    /// Whether `limits.rs` applies to what the caller adds.
+    pub(super) bounded: bool,
 }
 
 impl OpenStore<'_> {

@@ -391,3 +391,60 @@ fn refresh_follows_the_directory_and_keeps_what_was_added_by_hand() {
     room.vecs.refresh(&published(298..300, 2)).unwrap();
     assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 3);
 }
+
+#[test]
+fn a_directory_that_lost_its_database_takes_no_trust_away() {
+    let room = room();
+    // On the first day nothing is published and nothing is there.
+    room.vecs.refresh(&[]).unwrap();
+    let (first, key) = root("first");
+    let crl = Some(crl(1, &(first.clone(), key)));
+    room.vecs.refresh(&[PublishedRoot { certificate: first, crl }]).unwrap();
+
+    assert_eq!(room.vecs.refresh(&[]).unwrap_err().code(), 90007);
+    assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 1);
+    assert_eq!(room.aliases("TRUSTED_ROOT_CRLS").len(), 1);
+
+    let second = PublishedRoot { certificate: root("second").0, crl: None };
+    room.vecs.refresh(&[second]).unwrap();
+    assert_eq!(room.aliases("TRUSTED_ROOTS").len(), 1);
+    assert!(room.aliases("TRUSTED_ROOT_CRLS").is_empty());
+}
+
+#[test]
+fn one_user_cannot_fill_the_disk() {
+    let room = room();
+    let make =
+        |uid: u32, n: usize| room.vecs.create_store(&caller(uid), &name(&format!("{uid} {n}")));
+    for n in 0..32 {
+        make(ANNA, n).unwrap();
+    }
+    assert_eq!(make(ANNA, 32).unwrap_err().code(), 1816);
+    make(BERT, 0).unwrap();
+
+    let (certificate, _) = root("root");
+    let pem = certificate.to_pem();
+    let add = |uid: u32, alias: &str, copies: usize| {
+        let new = NewEntry::read(Some(alias), Some(&pem.repeat(copies)), None)?;
+        room.vecs.writable(&caller(uid), &name("1001 0"))?.create(new)
+    };
+    let megabyte = 1024 * 1024 / pem.len();
+    add(ANNA, "own", 1).unwrap();
+    for n in 0..8 {
+        add(OPERATOR, &n.to_string(), megabyte).unwrap();
+    }
+    assert_eq!(add(ANNA, "more", megabyte).unwrap_err().code(), 1816);
+    add(OPERATOR, "more", megabyte).unwrap();
+
+    let owned = || room.vecs.owned(&caller(ANNA), &name("1001 1")).unwrap();
+    for uid in 0..256 {
+        owned().change(Principal::User(uid), Right::Read, true).unwrap();
+    }
+    let everyone = |grant| owned().change(Principal::Everyone, Right::Read, grant);
+    assert_eq!(everyone(true).unwrap_err().code(), 1816);
+    everyone(false).unwrap();
+
+    // Administrators have no share of their own, but the whole has an end.
+    let made = (0..).take_while(|n| make(OPERATOR, *n).is_ok()).count();
+    assert_eq!(made, 1024 - 12 - 32 - 1);
+}

@@ -90,6 +90,49 @@ fn health_names_the_service_that_is_down() {
 }
 
 #[test]
+fn strangers_learn_states_and_users_of_the_machine_learn_reasons() {
+    let appliance = Appliance::running();
+    appliance.ok("service-control", &["--stop", "vmdird"]);
+    let public: serde_json::Value = serde_json::from_str(&health(&appliance).1).unwrap();
+    assert_eq!(
+        public,
+        serde_json::json!({"state": "down", "services": [
+            {"service": "vmafdd", "state": "ok", "token": "ok"},
+            {"service": "vmdird", "state": "down"},
+            {"service": "vmcad", "state": "ok", "token": "ok"},
+            {"service": "gateway", "state": "ok"},
+        ]})
+    );
+    let socket = appliance.root().join("run/gateway.sock");
+    let words = ["--silent", "--unix-socket", text(&socket), "http://localhost/v1/overall"];
+    let all: serde_json::Value = serde_json::from_str(&judge("curl", &words)).unwrap();
+    assert!(all["services"][0]["token"]["serial"].is_string(), "{all}");
+    assert!(all["services"][1]["detail"].as_str().unwrap().contains("vmdird.sock"), "{all}");
+    appliance.start();
+    verify(&appliance);
+}
+
+#[test]
+fn open_connections_do_not_keep_services_from_ending_by_themselves() {
+    use std::io::Write;
+    let appliance = Appliance::running();
+    let door = std::net::TcpStream::connect(format!("127.0.0.1:{}", appliance.port)).unwrap();
+    let halves: Vec<_> = ["vmafdd", "vmdird", "vmcad", "gateway"]
+        .map(|service| {
+            let socket = appliance.root().join("run").join(format!("{service}.sock"));
+            let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+            stream.write_all(b"GET /v1/health HT").unwrap();
+            stream
+        })
+        .into();
+    let said = appliance.run("service-control", &["--stop", "--all"]);
+    assert_eq!((said.status, said.stderr.as_str()), (0, ""), "{said:?}");
+    drop((door, halves));
+    appliance.start();
+    verify(&appliance);
+}
+
+#[test]
 fn hostile_connections_do_not_stop_the_door() {
     use std::io::Write;
     let appliance = Appliance::running();

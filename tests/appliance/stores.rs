@@ -219,6 +219,55 @@ fn reading_a_private_key_needs_its_own_right_and_leaves_a_record() {
     verify(&appliance);
 }
 
+#[test]
+fn one_user_cannot_keep_the_others_from_being_served() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("LOUD: not root, so many connections of another user are NOT tried");
+        return;
+    }
+    let appliance = Appliance::running();
+    open_for_others(&appliance);
+    let socket = appliance.root().join("run/vmafdd.sock");
+    let as_user = |uid: u32| {
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args([format!("--reuid={uid}"), format!("--regid={uid}")])
+            .arg("--clear-groups")
+            .env("SEALWRIGHT_ROOT", appliance.root())
+            .current_dir("/");
+        command
+    };
+    // Each sends the head of a request and then waits for its own input before it goes on.
+    let mut holding: Vec<_> = (0..32)
+        .map(|_| {
+            as_user(65534)
+                .args(["curl", "--silent", "--unix-socket", text(&socket), "--upload-file", "."])
+                .arg("http://localhost/v1/stores")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let list = |uid| {
+        let words = [env!("CARGO_BIN_EXE_vecs-cli"), "store", "list"];
+        crate::harness::Said::from(as_user(uid).args(words).output().unwrap())
+    };
+    crate::harness::eventually("the user has as many connections as one can", || {
+        let refused = list(65534);
+        refused.status == 170 && refused.stderr.contains("ERROR_BUSY")
+    });
+    assert_eq!(list(65533).status, 0);
+    appliance.ok("vecs-cli", &["store", "list"]);
+    for held in &mut holding {
+        drop(held.stdin.take());
+        held.wait().unwrap();
+    }
+    crate::harness::eventually("the user is served again", || list(65534).status == 0);
+    verify(&appliance);
+}
+
 /// A test's folder is private to its owner; this opens the way to the sockets and the programs.
 fn open_for_others(appliance: &Appliance) {
     use std::os::unix::fs::PermissionsExt;

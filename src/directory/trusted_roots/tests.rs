@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Publication;
-use crate::access::{self, Permit};
+use crate::access::{self, Permit, Roles};
 use crate::base::{Clock, KeyAlgorithm, UnixTime};
 use crate::directory::{Directory, Error, MIGRATIONS, TrustedRoot};
 use crate::store::Store;
@@ -176,4 +176,34 @@ fn this_machine_is_the_one_node() {
     let nodes = room().directory.nodes();
     assert_eq!(nodes.len(), 1);
     assert_eq!((nodes[0].name.as_str(), nodes[0].node_type), ("ca.example.net", "Management"));
+}
+
+#[test]
+fn who_was_refused_and_why_is_recorded() {
+    let room = room();
+    let (own, foreign) = (key(), key());
+    let (root, other) = (ca("root", &own, 1), ca("other", &foreign, 2));
+    let stranger = Roles::default().caller(3000, Some("eve".to_owned()));
+    assert_eq!(room.directory.publisher(&stranger).unwrap_err().code(), 5);
+    room.publish(&root, Some(&crl(1, NOW, &other, &foreign))).unwrap_err();
+    room.publish(&root, Some(&crl(2, NOW, &root, &own))).unwrap();
+    room.publish(&root, Some(&crl(1, NOW, &root, &own))).unwrap_err();
+
+    let journal = rusqlite::Connection::open(room._folder.path().join("directory.db")).unwrap();
+    let refused: Vec<String> = journal
+        .prepare("SELECT actor || ' ' || reference FROM journal WHERE outcome = 'refused' ORDER BY sequence")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let id = &room.roots()[0].id;
+    assert_eq!(
+        refused,
+        [
+            "user:eve(3000) trusted roots".to_owned(),
+            format!("job:test {id}"),
+            format!("job:test {id}")
+        ]
+    );
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::ConnectInfo;
 use axum::http::Request;
-use axum::{Extension, Router};
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
@@ -15,7 +14,6 @@ use crate::access::Roles;
 use crate::api::{self, Kind, Problem, ca as words};
 use crate::base::{Actor, KeyAlgorithm, Secret, SystemClock};
 use crate::ca::{Authority, Error, MIGRATIONS, Profile, Rule, Settings, Workshop};
-use crate::http::Peer;
 use crate::journal::{self, Event, Outcome};
 use crate::store::{self, Store};
 use crate::x509::{self, ChainError};
@@ -72,7 +70,7 @@ fn bare(folder: &std::path::Path) -> Router {
         channel().0,
     )
     .unwrap();
-    router(authority).layer(Extension(Arc::new(Roles::new(vec![], vec![2000]))))
+    router(authority)
 }
 
 /// Sends a request as a user; an empty body is a `GET`.
@@ -83,7 +81,7 @@ fn ask(router: &Router, uid: u32, path: &str, body: &str) -> (u16, Value) {
         .header("content-type", "application/json")
         .body(Body::from(body.to_owned()))
         .unwrap();
-    request.extensions_mut().insert(ConnectInfo(Peer(Some(uid))));
+    request.extensions_mut().insert(Roles::new(vec![], vec![2000]).caller(uid, None));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut router = router.clone();
     let answer = router.call(request);

@@ -1,0 +1,99 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::sync::watch;
+
+use super::{Shutdown, serve_unix};
+use crate::access::Roles;
+use crate::api::Problem;
+use crate::http::Asking;
+
+/// Serves one path that says who asks, for as long as `body` runs; the body's way to stop it is to
+/// return.
+fn served(body: impl FnOnce(&Path) -> Vec<UnixStream> + Send + 'static) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stop, requested) = watch::channel(false);
+    let who = |Asking(caller): Asking| async move { Json(caller.uid()) };
+    let router = Router::new().route("/who", get(who).post(who));
+    let place = socket.clone();
+    let server = runtime.spawn(async move {
+        serve_unix(&place, router, Arc::new(Roles::default()), Shutdown(requested)).await
+    });
+    while !socket.exists() {
+        std::thread::yield_now();
+    }
+    let open = body(&socket);
+    stop.send(true).unwrap();
+    runtime.block_on(server).unwrap().unwrap();
+    assert!(!socket.exists());
+    open.into_iter().map(|mut stream| all(&mut stream)).collect()
+}
+
+fn all(stream: &mut UnixStream) -> String {
+    let mut text = Vec::new();
+    // A reset is an end as well.
+    let _ = stream.read_to_end(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+fn ask(socket: &Path, octets: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    // The service may have answered and gone before it read everything.
+    let _ = stream.write_all(octets);
+    all(&mut stream)
+}
+
+#[test]
+fn a_client_that_sends_half_a_request_does_not_keep_the_service_from_stopping() {
+    let answers = served(|socket| {
+        [&b""[..], b"GET /who HT", b"POST /who HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1"]
+            .into_iter()
+            .map(|octets| {
+                let mut stream = UnixStream::connect(socket).unwrap();
+                stream.write_all(octets).unwrap();
+                stream
+            })
+            .collect()
+    });
+    assert_eq!(answers, ["", "", ""]);
+}
+
+#[test]
+fn the_kernel_names_the_caller_of_the_one_request_of_a_connection() {
+    served(|socket| {
+        let twice = b"GET /who HTTP/1.1\r\nhost: x\r\n\r\nGET /who HTTP/1.1\r\nhost: x\r\n\r\n";
+        let answer = ask(socket, twice);
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        assert!(answer.ends_with(&format!("\r\n\r\n{uid}")), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
+        Vec::new()
+    });
+}
+
+#[test]
+fn what_is_no_request_of_ours_is_refused_in_our_words() {
+    served(|socket| {
+        let huge = [
+            b"POST /who HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n".to_vec(),
+            vec![b'a'; 5_000_000],
+        ]
+        .concat();
+        for (octets, status) in
+            [(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), 404), (huge, 422)]
+        {
+            let answer = ask(socket, &octets);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            let body = answer.split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(serde_json::from_str::<Problem>(body).unwrap().code, 87);
+        }
+        Vec::new()
+    });
+}
