@@ -56,6 +56,12 @@ impl Chain {
         &self.certificates[self.certificates.len() - 1]
     }
 
+    /// The last second at which every certificate of the chain is valid: nothing below it verifies
+    /// any later.
+    pub fn not_after(&self) -> UnixTime {
+        self.certificates.iter().map(Certificate::not_after).min().unwrap_or(UnixTime::MIN)
+    }
+
     /// Whether the name constraints of every certificate in the chain allow a leaf with this
     /// subject and these alternative names; asked before signing, because a leaf outside of them
     /// would be refused by every client.
