@@ -65,7 +65,7 @@ pub(super) fn judge(
         request.not_before,
         request.not_after,
         settings.validity_days,
-        Validity { not_before: issuer.ca().not_before(), not_after: issuer.ca().not_after() },
+        Validity { not_before: issuer.ca().not_before(), not_after: issuer.not_after() },
         now,
     )?;
     let key_usage = key_usage(

@@ -99,8 +99,9 @@ impl Authority {
         })?;
         let at = self.clock.now();
         self.write_outcome(move |tx| signed.conclude(tx, at))?;
-        let chain = Chain::verify(vec![root], at).map_err(Error::Records)?;
-        self.become_active(key, chain.clone(), at, permit.actor())?;
+        // As of the moment that its dates were made from: the clock may have gone back meanwhile.
+        let chain = Chain::verify(vec![root], now).map_err(Error::Records)?;
+        self.become_active(key, chain.clone(), now, permit.actor())?;
         Ok(chain)
     }
 
