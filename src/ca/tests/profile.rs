@@ -37,6 +37,11 @@ fn what_a_profile_refuses_has_vmcas_code() {
         (VmcaCompat, "/CN=a", "subjectAltName = DNS:a.example.test, DNS:*.b.test", 70061),
         (Strict, "/CN=a", "", 70012),
         (Strict, "/CN=a", "subjectAltName = IP:192.0.2.1", 70012),
+        (Strict, "/CN=a", "subjectAltName = DNS:localhost", 70012),
+        (Strict, "/CN=a+CN=b", dns, 70012),
+        (Strict, "/CN=a/emailAddress=a@example.test", dns, 70012),
+        (Strict, "/CN=a/DC=local", dns, 70012),
+        (Strict, "/CN=a/title=unusual", dns, 70012),
     ];
     for (profile, subject, extensions, code) in cases {
         let csr = requester.csr("ec", subject, extensions);
