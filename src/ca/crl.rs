@@ -21,15 +21,17 @@ pub(super) struct CrlDates {
 }
 
 impl Authority {
-    /// Signs a new list for every CA not retired whose last one is past half its life, and for
-    /// every one that has none.
+    /// Signs a new list for every CA not retired whose last one is past half its life or not valid
+    /// yet, and for every one that has none.
     ///
     /// # Errors
     /// The first failure; the other CAs were tried all the same.
     pub fn refresh_crls(&self) -> Result<(), Error> {
         self.sign_crls(&Actor::Job("crl-refresh"), |latest, now| {
             latest.is_none_or(|latest| {
-                now >= latest.this_update + (latest.next_update - latest.this_update) / 2
+                let half = latest.this_update + (latest.next_update - latest.this_update) / 2;
+                // A list from the future was signed while the clock was wrong; nobody takes it now.
+                now >= half || now < latest.this_update
             })
         })
     }

@@ -38,12 +38,13 @@ impl Authority {
         let asked = asked(request, self.settings.profile.name());
         let judged = profile::judge(&self.settings, request, &ca.chain, now)
             .inspect_err(|refusal| self.record_refusal(permit.actor(), &asked, refusal, now))?;
-        self.issue_judged(&ca, judged, asked, permit.actor().clone(), now)
+        self.issue_judged(&ca, request, judged, asked, permit.actor().clone(), now)
     }
 
     fn issue_judged(
         &self,
         ca: &Ca,
+        request: &Request,
         judged: Judged,
         mut details: Map<String, Value>,
         actor: Actor,
@@ -58,6 +59,7 @@ impl Authority {
         details.insert("serial".to_owned(), json!(serial));
         let draft = draft_leaf(&template, ca.chain.ca())
             .map_err(|cause| Error::drafting(cause, Error::Request))?;
+        draft.check_request(&request.csr).map_err(Error::Building)?;
         let plan = Plan {
             purpose: Purpose::Leaf,
             draft,

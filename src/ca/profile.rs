@@ -5,7 +5,7 @@ use super::error::{Error, Rule};
 use super::settings::{Profile, Settings};
 use super::validity::Validity;
 use crate::base::{KeyAlgorithm, UnixTime};
-use crate::x509::{AlternativeNames, Chain, KeyUsage, LeafTemplate, Name, PublicKey};
+use crate::x509::{self, AlternativeNames, Chain, KeyUsage, LeafTemplate, Name, PublicKey};
 
 /// id-kp-serverAuth and id-kp-clientAuth (RFC 5280, 4.2.1.12).
 const EXTENDED_KEY_USAGES: [&str; 2] = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
@@ -65,7 +65,7 @@ pub(super) fn judge(
         request.not_before,
         request.not_after,
         settings.validity_days,
-        Validity { not_before: issuer.ca().not_before(), not_after: issuer.ca().not_after() },
+        Validity { not_before: issuer.ca().not_before(), not_after: issuer.not_after() },
         now,
     )?;
     let key_usage = key_usage(
@@ -75,11 +75,8 @@ pub(super) fn judge(
         request.csr.public_key().algorithm(),
     )?;
     without_wildcards(subject, &asked.alternative_names)?;
-    if profile == Profile::Strict && asked.alternative_names.dns.is_empty() {
-        return Err(Error::refused(
-            Rule::Field,
-            "the strict profile needs a DNS name in the subject alternative names: set Hostname",
-        ));
+    if profile == Profile::Strict {
+        strictly_named(settings, subject, &asked.alternative_names)?;
     }
     issuer.permits_leaf(subject, &asked.alternative_names).map_err(Error::Constrained)?;
     let (extended_key_usage, not_taken) =
@@ -96,6 +93,30 @@ pub(super) fn judge(
         key_usage_critical: profile == Profile::Strict,
         extended_key_usage,
         ignored,
+    })
+}
+
+/// What only the strict profile wants of names, and of the address that it writes itself.
+fn strictly_named(
+    settings: &Settings,
+    subject: &Name,
+    names: &AlternativeNames,
+) -> Result<(), Error> {
+    if names.dns.is_empty() {
+        return Err(Error::refused(
+            Rule::Field,
+            "the strict profile needs a DNS name in the subject alternative names: set Hostname",
+        ));
+    }
+    x509::check_names(subject, names).map_err(Error::Request)?;
+    settings.ca_issuers_url.as_deref().map_or(Ok(()), x509::check_url).map_err(|cause| {
+        Error::refused(
+            Rule::Field,
+            format!(
+                "the strict profile cannot write the address of this CA's certificate: {cause}; \
+                 correct name under [node] in sealwright.toml"
+            ),
+        )
     })
 }
 

@@ -8,12 +8,13 @@ use super::error::{Error, Rule};
 use super::hex::serial_text;
 use super::keys::KeyChoice;
 use super::profile::without_wildcards;
+use super::settings::Profile;
 use super::signing::{Plan, Purpose};
 use super::validity::DAY;
 use crate::access::{ManageCa, Permit};
 use crate::base::UnixTime;
 use crate::x509::{
-    AlternativeNames, CaTemplate, Certificate, Chain, Csr, CsrTemplate, Name, draft_csr,
+    self, AlternativeNames, CaTemplate, Certificate, Chain, Csr, CsrTemplate, Name, draft_csr,
     draft_self_signed_ca,
 };
 
@@ -63,7 +64,7 @@ impl Authority {
                 ),
             ));
         }
-        names_of_a_ca(&new.subject, &new.alternative_names)?;
+        names_of_a_ca(self.settings.profile, &new.subject, &new.alternative_names)?;
         let _turn = self.changing();
         let key = self.key(new.key, permit.actor())?;
         let serial = self.new_serial()?;
@@ -99,8 +100,9 @@ impl Authority {
         })?;
         let at = self.clock.now();
         self.write_outcome(move |tx| signed.conclude(tx, at))?;
-        let chain = Chain::verify(vec![root], at).map_err(Error::Records)?;
-        self.become_active(key, chain.clone(), at, permit.actor())?;
+        // As of the moment that its dates were made from: the clock may have gone back meanwhile.
+        let chain = Chain::verify(vec![root], now).map_err(Error::Records)?;
+        self.become_active(key, chain.clone(), now, permit.actor())?;
         Ok(chain)
     }
 
@@ -113,7 +115,7 @@ impl Authority {
         permit: &Permit<ManageCa>,
         wanted: &CaRequest,
     ) -> Result<String, Error> {
-        names_of_a_ca(&wanted.subject, &wanted.alternative_names)?;
+        names_of_a_ca(self.settings.profile, &wanted.subject, &wanted.alternative_names)?;
         let _turn = self.changing();
         let key = self.key(wanted.key, permit.actor())?;
         let template = CsrTemplate {
@@ -146,12 +148,17 @@ impl Authority {
     }
 }
 
-fn names_of_a_ca(subject: &Name, names: &AlternativeNames) -> Result<(), Error> {
+fn names_of_a_ca(profile: Profile, subject: &Name, names: &AlternativeNames) -> Result<(), Error> {
     if subject.is_empty() {
         return Err(Error::refused(
             Rule::Field,
             "the CA has an empty subject: give it at least a Name (CN)",
         ));
     }
-    without_wildcards(subject, names)
+    without_wildcards(subject, names)?;
+    // The CA's name also stands in every certificate that it issues.
+    match profile {
+        Profile::VmcaCompat => Ok(()),
+        Profile::Strict => x509::check_names(subject, names).map_err(Error::Names),
+    }
 }

@@ -25,6 +25,10 @@ pub(super) struct Validity {
 impl Validity {
     /// Decides on what a request asks for: inside the CA's own validity, cut at its end.
     ///
+    /// `authority` starts with VMCA's certificate and ends with the first certificate of its chain
+    /// to expire. The original cuts at the end of VMCA's own; a certificate that outlives an
+    /// intermediate CA would stop to verify before its time.
+    ///
     /// A start that was asked for is kept or refused. The default start gives way to the CA's.
     pub(super) fn decide(
         not_before: Option<UnixTime>,
@@ -36,8 +40,8 @@ impl Validity {
         let refused = |sentence: String| Err(Error::refused(Rule::Validity, sentence));
         if now > authority.not_after {
             return refused(format!(
-                "the CA certificate expired at {}: install a new one with `certool --selfca` or \
-                 `certool --rootca`",
+                "the CA certificate, or one above it, expired at {}: install a new chain with \
+                 `certool --selfca` or `certool --rootca`",
                 moment(authority.not_after)
             ));
         }

@@ -1,5 +1,7 @@
 //! What can go wrong with a database, by what the caller does next.
 
+use std::path::PathBuf;
+
 /// A storage failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -11,6 +13,21 @@ pub enum Error {
         "the disk is full: nothing was changed; free space where the databases live and try again"
     )]
     Full(#[source] rusqlite::Error),
+    /// The file is no database, or was damaged: nothing of it can be relied on.
+    #[error(
+        "the database file is damaged or is no database: stop the service, keep the file for \
+         whoever examines it, and put a backup in its place"
+    )]
+    Damaged(#[source] rusqlite::Error),
+    /// The file cannot be used as it is; the cause says what to do.
+    #[error("the database {} cannot be opened", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        cause: Box<Self>,
+    },
     /// The database cannot be used now.
     #[error("the database cannot be used: {what}")]
     Unavailable {
@@ -41,6 +58,7 @@ impl From<rusqlite::Error> for Error {
         match cause.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(cause),
             Some(ErrorCode::DiskFull) => Self::Full(cause),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(cause),
             _ => Self::Unavailable { what: "a statement failed".to_owned(), cause: Some(cause) },
         }
     }

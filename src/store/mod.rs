@@ -35,11 +35,13 @@ impl Store {
     /// only ever appended to.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the file cannot be opened or is no database,
-    /// [`Error::Newer`] when a later version of this program wrote it.
+    /// [`Error::Open`], whose cause is [`Error::Unavailable`] when the file cannot be opened,
+    /// [`Error::Damaged`] when it is no database, [`Error::Newer`] when a later version of this
+    /// program wrote it.
     pub fn open(path: &Path, migrations: &[&str]) -> Result<Self, Error> {
-        let connection = schema::open_for_writing(path)?;
-        schema::migrate(&connection, migrations)?;
+        let connection = schema::open_for_writing(path)
+            .and_then(|connection| schema::migrate(&connection, migrations).map(|()| connection))
+            .map_err(|cause| Error::Open { path: path.to_owned(), cause: Box::new(cause) })?;
         Ok(Self {
             writer: Arc::new(Writer::start(connection)?),
             readers: Arc::new(Readers::new(path.to_owned())),

@@ -12,6 +12,10 @@ use super::Error;
 /// How long a reader or a second process waits for a lock before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// For every connection. Temporary tables stay in memory: a confined service has no other folder to
+/// write to than its own.
+const FOR_ALL: &str = "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     // SQLite would create the file with the umask's mode; keys are sealed in it, but nobody else
     // has any business reading it. The side files (-wal, -shm) inherit the mode.
@@ -21,17 +25,24 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         .write(true)
         .mode(0o600)
         .open(path)
-        .map_err(|cause| unavailable(format!("{} cannot be opened: {cause}", path.display())))?;
+        .map_err(|cause| unavailable(cause.to_string()))?;
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
+    // SQLite answers with the mode that it has now, and keeps the old one where WAL cannot work.
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(unavailable(format!(
+            "it cannot keep a write-ahead log (mode {mode}); move it to a local file system"
+        )));
+    }
     // FULL: a commit that was answered survives a power failure.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-         PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF;",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;",
     )?;
+    connection.execute_batch(FOR_ALL)?;
     Ok(connection)
 }
 
@@ -41,6 +52,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
+    connection.execute_batch(FOR_ALL)?;
     Ok(connection)
 }
 

@@ -87,7 +87,8 @@ fn a_database_of_a_later_version_is_refused() {
     let (folder, store) = fresh();
     drop(store);
     let older = Store::open(&folder.path().join("test.db"), &SCHEMA[..1]);
-    assert!(matches!(older, Err(Error::Newer { found: 2, known: 1 })));
+    let Err(Error::Open { cause, .. }) = older else { panic!("it was opened") };
+    assert!(matches!(*cause, Error::Newer { found: 2, known: 1 }));
 }
 
 #[test]
@@ -107,4 +108,88 @@ fn the_file_is_readable_by_its_owner_only() {
     let (folder, _store) = fresh();
     let mode = std::fs::metadata(folder.path().join("test.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_transaction_that_the_engine_gave_up_has_the_reason_as_its_answer() {
+    let (_folder, store) = fresh();
+    // What SQLite does by itself after some failures (no room, an I/O error).
+    let failed: Result<(), Error> = store.write(|tx| {
+        tx.execute("INSERT INTO item (id, name) VALUES (1, 'lost')", &[])?;
+        tx.execute("ROLLBACK", &[])?;
+        Err(Error::Content("the reason".to_owned()))
+    });
+    assert!(matches!(&failed, Err(Error::Content(reason)) if reason == "the reason"), "{failed:?}");
+    // A closure that passes over it is not believed.
+    let believed: Result<(), Error> = store.write(|tx| tx.execute("ROLLBACK", &[]).map(drop));
+    assert!(believed.is_err());
+    insert(&store, 2, "after").unwrap();
+    assert_eq!(count(&store), 1);
+}
+
+#[test]
+fn a_damaged_file_is_named_with_what_to_do() {
+    let (folder, store) = fresh();
+    for n in 0..200 {
+        insert(&store, n, &format!("{n:0200}")).unwrap();
+    }
+    drop(store);
+    let path = folder.path().join("test.db");
+    let whole = std::fs::read(&path).unwrap();
+    let cases: [(&str, Vec<u8>); 3] = [
+        ("the beginning", [&[0xaa; 100][..], &whole[100..]].concat()),
+        ("cut off", whole[..whole.len() / 2].to_vec()),
+        ("the schema", [&whole[..100], &vec![0xff; 3996], &whole[4096..]].concat()),
+    ];
+    for (says, octets) in cases {
+        std::fs::write(&path, octets).unwrap();
+        let outcome = Store::open(&path, SCHEMA).and_then(|store| {
+            store.read(|tx| tx.query("SELECT name FROM item ORDER BY id", &[]).map(drop))
+        });
+        let mut failure = outcome.expect_err(says);
+        if let Error::Open { path: named, cause } = failure {
+            assert_eq!(named, path);
+            failure = *cause;
+        }
+        let text = failure.to_string();
+        assert!(text.contains("damaged") && text.contains("backup"), "{says}: {text}");
+    }
+}
+
+const IN_CHILD: &str = "SEALWRIGHT_STORE_TEST_CHILD";
+
+/// A process that writes and says what was answered, until it is killed.
+#[test]
+fn what_was_answered_survives_a_kill() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    if let Some(path) = std::env::var_os(IN_CHILD) {
+        let store = Store::open(std::path::Path::new(&path), SCHEMA).unwrap();
+        for n in 0.. {
+            insert(&store, n, &format!("n{n}")).unwrap();
+            println!("answered {n}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::tests::what_was_answered_survives_a_kill", "--nocapture"])
+        .env(IN_CHILD, &path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_answer = |line: &String| line.starts_with("answered");
+    assert_eq!(lines.by_ref().map(Result::unwrap).filter(is_answer).take(50).count(), 50);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it still said before the signal reached it counts as well.
+    let answered = 50 + lines.map_while(Result::ok).filter(is_answer).count();
+    let store = Store::open(&path, SCHEMA).unwrap();
+    assert!(count(&store) >= i64::try_from(answered).unwrap(), "{answered}");
+    let check = |tx: &mut super::Transaction<'_>| {
+        Ok::<_, Error>(tx.query("PRAGMA integrity_check", &[])?[0].text(0)?.to_owned())
+    };
+    assert_eq!(store.read(check).unwrap(), "ok");
 }

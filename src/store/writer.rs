@@ -104,8 +104,8 @@ fn commit_together(
     while let Some(job) = next {
         answers.push(job(Some(connection)));
         if connection.is_autocommit() {
-            // The engine itself gave up the transaction (no room, an I/O error): nothing that
-            // shared it stands, and a further savepoint would commit alone.
+            // The transaction was given up (no room, an I/O error): nothing that shared it stands,
+            // and a further savepoint would commit alone.
             return Err(rolled_back());
         }
         next = if answers.len() < BATCH { waiting.try_recv().ok() } else { None };
@@ -132,14 +132,23 @@ fn in_savepoint<T, E: From<Error>>(
         Err(E::from(unavailable("a write failed by a fault of ours; see the log".to_owned())))
     });
     let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(end).map_err(Error::from)?;
-    result
+    let ended = connection.execute_batch(end);
+    if ended.is_err() {
+        // What the job wrote can neither be kept nor be undone alone, so the whole batch goes. The
+        // engine may have done that already; then there is nothing left to roll back.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    // The job's own failure comes first: it is the reason, and an end that failed only follows.
+    let value = result?;
+    ended.map_err(Error::from)?;
+    Ok(value)
 }
 
 /// One commit failure, told to every caller that shared the commit.
 fn copy(failure: &Error) -> Error {
     match failure {
         Error::Full(cause) => Error::Full(again(cause)),
+        Error::Damaged(cause) => Error::Damaged(again(cause)),
         Error::Conflict(cause) => Error::Conflict(again(cause)),
         other => unavailable(format!("the commit failed: {other}")),
     }

@@ -77,12 +77,13 @@ impl Csr {
             Some(attributes) => requested_extensions(&attributes)?,
             None => Vec::new(),
         };
-        Ok(Self {
-            subject: Name::from_der(subject.raw)?,
-            public_key,
-            requested: RequestedExtensions::read(&extensions)?,
-            signed,
-        })
+        let subject = Name::from_der(subject.raw)?;
+        if !subject.is_in_order() {
+            return Err(Error::Malformed(
+                "the attributes of a multi-valued part of the subject are not in the order of DER, so it cannot be certified as it is; make the request again with another tool".into(),
+            ));
+        }
+        Ok(Self { subject, public_key, requested: RequestedExtensions::read(&extensions)?, signed })
     }
 
     /// The octets, as they were read.
@@ -280,6 +281,48 @@ mod tests {
             assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
             assert!(error.to_string().contains("NUL"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_subject_out_of_order_is_refused() {
+        let attribute = |kind, text: &[u8]| {
+            asn1::sequence(&[
+                &asn1::object_identifier(&kind),
+                &asn1::encode(asn1::UTF8_STRING, &[text]),
+            ])
+        };
+        let (short, long) =
+            (attribute(oid::ORGANIZATION, b"O"), attribute(oid::COMMON_NAME, b"long"));
+        let subject =
+            |attributes: &[&[u8]]| asn1::sequence(&[&asn1::encode(asn1::SET, attributes)]);
+        signed(&subject(&[&short, &long]), &[]).unwrap();
+        let error = signed(&subject(&[&long, &short]), &[]).unwrap_err();
+        assert!(matches!(&error, Error::Malformed(_)), "{error:?}");
+        assert!(error.to_string().contains("order of DER"), "{error}");
+    }
+
+    #[test]
+    fn other_attributes_and_other_names_are_passed_over() {
+        let password = asn1::sequence(&[
+            // challengePassword (RFC 2985, 5.4.1).
+            &asn1::object_identifier(&der::oid::ObjectIdentifier::new_unwrap(
+                "1.2.840.113549.1.9.7",
+            )),
+            &asn1::encode(asn1::SET, &[&asn1::encode(asn1::UTF8_STRING, &[b"secret"])]),
+        ]);
+        let other = asn1::encode(
+            0xa0,
+            &[
+                &asn1::object_identifier(&oid::COMMON_NAME),
+                &asn1::encode(0xa0, &[&asn1::encode(asn1::UTF8_STRING, &[b"x"])]),
+            ],
+        );
+        let both = asn1::sequence(&[&other, &asn1::encode(0x82, &[b"a.example"])]);
+        let names = extension(oid::SUBJECT_ALT_NAME, &both);
+        let csr = signed(&[0x30, 0x00], &[&password, &password, &request_of(&[&names])]).unwrap();
+        assert_eq!(csr.requested().unsupported_names, ["otherName"]);
+        assert_eq!(csr.requested().alternative_names.dns, ["a.example"]);
+        assert!(csr.requested().others.is_empty());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Extensions of certificates, requests and revocation lists (RFC 5280, 4.2 and 5.2).
 
+use std::collections::BTreeSet;
+
 use der::oid::ObjectIdentifier;
 
 use super::asn1::{self, Element, context, context_constructed};
@@ -20,8 +22,9 @@ pub(super) struct Extension {
 /// readers could take a different one of them.
 pub(super) fn read_all(list: &Element<'_>) -> Result<Vec<Extension>, Error> {
     let extensions = read_list(list).map_err(asn1::unreadable("the list of extensions"))?;
-    for (position, extension) in extensions.iter().enumerate() {
-        if extensions[..position].iter().any(|earlier| earlier.kind == extension.kind) {
+    let mut seen = BTreeSet::new();
+    for extension in &extensions {
+        if !seen.insert(extension.kind) {
             return Err(Error::Malformed(
                 format!(
                     "the extension {} is there twice; ask for a correct one from where this was made",

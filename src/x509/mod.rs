@@ -27,6 +27,7 @@ mod subject;
 mod tests;
 mod text;
 mod time;
+mod well_formed;
 
 pub use alternative_names::AlternativeNames;
 pub use bundle::certificates_from_pem;
@@ -44,3 +45,4 @@ pub use name::Name;
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;
 pub use subject::SubjectFields;
+pub use well_formed::{check_names, check_url};

@@ -45,15 +45,7 @@ impl Name {
     pub(super) fn of_attributes(attributes: Vec<Attribute>) -> Result<Self, Error> {
         let sets: Vec<Vec<u8>> = attributes
             .iter()
-            .map(|attribute| {
-                asn1::encode(
-                    asn1::SET,
-                    &[&asn1::sequence(&[
-                        &asn1::object_identifier(&attribute.kind),
-                        &asn1::encode(attribute.tag, &[&attribute.value]),
-                    ])],
-                )
-            })
+            .map(|attribute| asn1::encode(asn1::SET, &[&attribute.to_der()]))
             .collect();
         let parts: Vec<&[u8]> = sets.iter().map(Vec::as_slice).collect();
         Self::from_der(&asn1::sequence(&parts))
@@ -128,6 +120,12 @@ impl Name {
     pub(super) fn rdns(&self) -> &[Vec<Attribute>] {
         &self.rdns
     }
+
+    /// Whether the attributes of every RDN stand in the order that DER gives a SET OF (X.690, 11.6).
+    /// Names that do not are read, but never written: whoever encodes them again gets others.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.rdns.iter().all(|rdn| rdn.iter().map(Attribute::to_der).is_sorted())
+    }
 }
 
 impl fmt::Display for Name {
@@ -165,6 +163,13 @@ fn read_rdns(name: &Element<'_>) -> der::Result<Vec<Vec<Attribute>>> {
 }
 
 impl Attribute {
+    fn to_der(&self) -> Vec<u8> {
+        asn1::sequence(&[
+            &asn1::object_identifier(&self.kind),
+            &asn1::encode(self.tag, &[&self.value]),
+        ])
+    }
+
     /// The value as characters, where it is a character string.
     pub(super) fn characters(&self) -> Option<String> {
         match self.tag {

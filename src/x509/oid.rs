@@ -11,6 +11,7 @@ macro_rules! identifiers {
 // Attributes of names: RFC 5280 appendix A.1, RFC 4519, PKCS #9.
 identifiers! {
     COMMON_NAME = "2.5.4.3";
+    SERIAL_NUMBER = "2.5.4.5";
     COUNTRY = "2.5.4.6";
     LOCALITY = "2.5.4.7";
     STATE = "2.5.4.8";

@@ -2,7 +2,7 @@ use super::{DAY, NOW, Requester, self_signed, settings};
 use crate::ca::Request;
 use crate::ca::profile::judge;
 use crate::ca::settings::Profile;
-use crate::x509::{KeyUsage, LeafTemplate};
+use crate::x509::{Certificate, Chain, KeyUsage, LeafTemplate, certificates_from_pem};
 
 use Profile::{Strict, VmcaCompat};
 
@@ -37,6 +37,11 @@ fn what_a_profile_refuses_has_vmcas_code() {
         (VmcaCompat, "/CN=a", "subjectAltName = DNS:a.example.test, DNS:*.b.test", 70061),
         (Strict, "/CN=a", "", 70012),
         (Strict, "/CN=a", "subjectAltName = IP:192.0.2.1", 70012),
+        (Strict, "/CN=a", "subjectAltName = DNS:localhost", 70012),
+        (Strict, "/CN=a+CN=b", dns, 70012),
+        (Strict, "/CN=a/emailAddress=a@example.test", dns, 70012),
+        (Strict, "/CN=a/DC=local", dns, 70012),
+        (Strict, "/CN=a/title=unusual", dns, 70012),
     ];
     for (profile, subject, extensions, code) in cases {
         let csr = requester.csr("ec", subject, extensions);
@@ -137,4 +142,55 @@ fn only_allowed_extensions_are_taken_and_the_others_are_named() {
     let (template, ignored) = certificate_for(&requester, Strict, &csr).unwrap();
     assert_eq!(template.extended_key_usage, ["1.3.6.1.5.5.7.3.1"]);
     assert!(ignored.contains(&"1.3.6.1.5.5.7.3.3".to_owned()), "{ignored:?}");
+}
+
+#[test]
+fn no_certificate_outlives_any_ca_of_its_chain() {
+    let requester = Requester::new();
+    let file = |name: &str| requester.file(name).to_str().unwrap().to_owned();
+    let root_csr = requester.csr("rsa", "/CN=Root", "");
+    let vmca_csr = requester.csr("ec", "/CN=VMCA", "");
+    std::fs::write(file("root.csr"), root_csr).unwrap();
+    std::fs::write(file("vmca.csr"), vmca_csr).unwrap();
+    let extensions = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
+    std::fs::write(file("ext"), extensions).unwrap();
+    // OpenSSL's certificates start at the present, not at the day on which the tests happen.
+    let root = super::openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &file("root.csr"),
+        "-signkey",
+        &file("rsa.key"),
+        "-days",
+        "100",
+        "-extfile",
+        &file("ext"),
+    ]);
+    std::fs::write(file("root.pem"), &root).unwrap();
+    let vmca = super::openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &file("vmca.csr"),
+        "-CA",
+        &file("root.pem"),
+        "-CAkey",
+        &file("rsa.key"),
+        "-days",
+        "1000",
+        "-extfile",
+        &file("ext"),
+    ]);
+    let certificates = certificates_from_pem((vmca + &root).as_bytes()).unwrap();
+    let now = certificates.iter().map(Certificate::not_before).max().unwrap();
+    let chain = Chain::verify(certificates, now).unwrap();
+    let csr = requester.csr("ec", "/CN=a", "");
+    let settings = settings(VmcaCompat, requester.folder.path());
+    let request = Request::parse(&csr, None, None).unwrap();
+    let judged = judge(&settings, &request, &chain, now).unwrap();
+    let template = judged.into_template([1; 16], &settings);
+    assert_eq!(template.not_after, chain.root().not_after());
+    let refusal = judge(&settings, &request, &chain, chain.root().not_after() + 1).unwrap_err();
+    assert_eq!(refusal.code(), 70002);
 }

@@ -30,6 +30,7 @@ impl Chain {
         for (position, certificate) in certificates.iter().enumerate() {
             let at = Place::new(&certificates, position);
             check_ca(certificate, &at)?;
+            check_name(certificate, &at)?;
             check_dates(certificate, now, &at)?;
             check_critical_extensions(certificate, &at)?;
             check_signature(&certificates, position, &at)?;
@@ -53,6 +54,12 @@ impl Chain {
     /// The self-signed root.
     pub fn root(&self) -> &Certificate {
         &self.certificates[self.certificates.len() - 1]
+    }
+
+    /// The last second at which every certificate of the chain is valid: nothing below it verifies
+    /// any later.
+    pub fn not_after(&self) -> UnixTime {
+        self.certificates.iter().map(Certificate::not_after).min().unwrap_or(UnixTime::MIN)
     }
 
     /// Whether the name constraints of every certificate in the chain allow a leaf with this
@@ -221,6 +228,16 @@ fn check_ca(certificate: &Certificate, at: &Place) -> Result<(), ChainError> {
         ),
         _ => Ok(()),
     }
+}
+
+/// The name of VMCA goes into everything that VMCA signs.
+fn check_name(certificate: &Certificate, at: &Place) -> Result<(), ChainError> {
+    if at.number > 1 || certificate.parts().subject.is_in_order() {
+        return Ok(());
+    }
+    Err(ChainError::Constraint(
+        format!("{at} has a multi-valued part of its name that is not in the order of DER; ask the issuer for a certificate with a name in order").into(),
+    ))
 }
 
 fn check_dates(certificate: &Certificate, now: UnixTime, at: &Place) -> Result<(), ChainError> {

@@ -46,19 +46,15 @@ impl Names {
     }
 
     fn with_subject(mut all: Vec<GeneralName>, subject: &Name, is_leaf: bool) -> Self {
-        let has = |all: &[GeneralName], wanted: fn(&GeneralName) -> bool| all.iter().any(wanted);
-        if !has(&all, |name| matches!(name, GeneralName::Email(_))) {
-            // Old certificates carry mailboxes in the subject, and RFC 5280 constrains these too.
-            all.extend(subject.values(&oid::EMAIL_ADDRESS).into_iter().map(GeneralName::Email));
-        }
-        if is_leaf && !has(&all, |name| matches!(name, GeneralName::Dns(_))) {
+        if is_leaf && !all.iter().any(|name| matches!(name, GeneralName::Dns(_))) {
             // Clients take a common name for the host name when there is no other, so OpenSSL
             // constrains it, and so do we.
-            let host_names = subject.common_names().into_iter().filter(|name| {
-                name.contains('.') && AlternativeNames::default().add_dns(name).is_ok()
-            });
+            let host_names = subject.common_names().into_iter().filter(|name| may_be_host(name));
             all.extend(host_names.map(GeneralName::Dns));
         }
+        // Old certificates carry mailboxes in the subject. RFC 5280 constrains these where there is
+        // no alternative name, OpenSSL always.
+        all.extend(subject.values(&oid::EMAIL_ADDRESS).into_iter().map(GeneralName::Email));
         if !subject.is_empty() {
             all.push(GeneralName::Directory(subject.clone()));
         }
@@ -129,10 +125,9 @@ fn read_subtrees(list: Option<Element<'_>>, critical: bool) -> Result<Vec<Genera
         // RFC 5280: minimum is always zero, maximum always absent.
         let is_plain = maximum.is_none() && minimum.is_none_or(|minimum| minimum.value == [0]);
         let is_understood = match &base {
-            GeneralName::Dns(_)
-            | GeneralName::Email(_)
-            | GeneralName::Uri(_)
-            | GeneralName::Directory(_) => true,
+            GeneralName::Dns(_) | GeneralName::Email(_) | GeneralName::Directory(_) => true,
+            // For hosts, an empty base has no meaning, and readers differ about it.
+            GeneralName::Uri(host) => !host.is_empty(),
             GeneralName::Ip(octets) => matches!(octets.len(), 8 | 32),
             _ => false,
         };
@@ -191,13 +186,28 @@ fn host_is_within(host: &str, base: &str) -> bool {
     if base.starts_with('.') { dns_is_within(host, base) } else { host.eq_ignore_ascii_case(base) }
 }
 
-/// The host of a URI with an authority part; a URI without one cannot be within anything.
+/// Whether OpenSSL would take this common name for the name of a host: two labels at least, of
+/// letters, digits, hyphens inside, and underscores. An IPv4 address is one.
+fn may_be_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet))
+    };
+    name.contains('.') && name.split('.').all(is_label)
+}
+
+/// The host name of a URI with an authority part; a URI without one, or with an address in its
+/// place, cannot be within anything.
 fn uri_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = host.split_once(':').map_or(host, |(host, _)| host);
-    Some(host).filter(|host| !host.is_empty())
+    // An IPv6 address stands in brackets.
+    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+    Some(host).filter(|host| !host.is_empty() && !is_address)
 }
 
 /// Address and mask, one after the other.
@@ -283,6 +293,8 @@ mod tests {
             ("ldap://h?x", Some("h")),
             ("urn:uuid:1", None),
             ("file:///x", None),
+            ("https://192.0.2.1:443/", None),
+            ("https://[2001:db8::1]:443/", None),
         ] {
             assert_eq!(uri_host(uri), host, "{uri}");
         }

@@ -1,6 +1,8 @@
 //! Chains made by OpenSSL, right ones and wrong ones.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod leaves;
+
 use super::{Certificate, Chain, ChainError};
 use crate::base::UnixTime;
 use crate::x509::tests::judge::Folder;

@@ -1,11 +1,13 @@
 //! The independent comparison: what is going to be signed, read by another decoder (x509-cert)
 //! than the one that put it together, against what was asked for.
 //!
-//! Nothing here calls the encoders of this floor, so that one mistake cannot hide in both.
+//! Nothing here calls the encoders or the decoders of this floor, so that one mistake cannot hide
+//! in both: what comes from the issuer's certificate and from the request is read here again.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use der::asn1::Ia5String;
 use der::oid::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::crl::TbsCertList;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -13,8 +15,9 @@ use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlNumber, CrlReason,
     ExtendedKeyUsage, KeyUsage as DecodedKeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
+use x509_cert::name::Name;
 use x509_cert::request::{CertReqInfo, ExtensionReq};
-use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned as Spki};
 use x509_cert::time::Time;
 use x509_cert::{TbsCertificate, Version};
 
@@ -36,8 +39,10 @@ pub(super) enum Content<'a> {
     AlternativeNames(&'a AlternativeNames),
     KeyUsage(KeyUsage),
     ExtendedKeyUsage(Vec<ObjectIdentifier>),
-    SubjectKeyIdentifier(Vec<u8>),
-    AuthorityKeyIdentifier(Vec<u8>),
+    /// SHA-1 of the subject's key (RFC 5280, 4.2.1.2, method 1).
+    SubjectKeyIdentifier,
+    /// The key identifier of the issuer's certificate.
+    AuthorityKeyIdentifier,
     CaIssuers(&'a str),
     /// cA TRUE, no path length.
     CaTrue,
@@ -58,8 +63,8 @@ impl<'a> Expected<'a> {
 /// What a certificate must say.
 pub(super) struct Certificate<'a> {
     pub serial: &'a [u8; 16],
-    pub issuer: &'a [u8],
-    pub issuer_key: KeyAlgorithm,
+    /// The issuer's certificate in DER; none where the certificate signs itself.
+    pub issuer: Option<&'a [u8]>,
     pub not_before: UnixTime,
     pub not_after: UnixTime,
     pub subject: &'a [u8],
@@ -69,11 +74,21 @@ pub(super) struct Certificate<'a> {
 
 pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<(), Error> {
     let tbs = TbsCertificate::from_der(draft.tbs()).map_err(undecodable)?;
+    let own_key = Spki::from_der(expected.public_key).map_err(undecodable)?;
+    let issuer = match expected.issuer {
+        Some(certificate) => Issuer::read(certificate)?,
+        None => Issuer {
+            name: expected.subject.to_vec(),
+            key: key_kind(&own_key)?,
+            identifier: key_identifier(&own_key),
+        },
+    };
+    let keys = Keys { own: Some(key_identifier(&own_key)), issuer: Some(issuer.identifier) };
     same("encoding", encoded(&tbs)?, draft.tbs())?;
     same("version", tbs.version(), Version::V3)?;
     same("serial number", tbs.serial_number().as_bytes(), &expected.serial[..])?;
-    algorithm(tbs.signature(), draft, expected.issuer_key)?;
-    same("issuer", encoded(tbs.issuer())?, expected.issuer)?;
+    algorithm(tbs.signature(), draft, issuer.key)?;
+    same("issuer", encoded(tbs.issuer())?, issuer.name)?;
     moment("notBefore", &tbs.validity().not_before, expected.not_before)?;
     moment("notAfter", &tbs.validity().not_after, expected.not_after)?;
     same("subject", encoded(tbs.subject())?, expected.subject)?;
@@ -81,7 +96,76 @@ pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<(
     same("unique identifier", tbs.issuer_unique_id(), &None)?;
     same("unique identifier", tbs.subject_unique_id(), &None)?;
     let extensions = tbs.extensions().map_or(&[][..], Vec::as_slice);
-    all_extensions(extensions, &expected.extensions)
+    all_extensions(extensions, &expected.extensions, &keys)
+}
+
+/// Subject and key of a leaf against the request that it is for, as that was sent.
+pub(super) fn leaf_of_request(draft: &Draft, request: &[u8]) -> Result<(), Error> {
+    let tbs = TbsCertificate::from_der(draft.tbs()).map_err(undecodable)?;
+    // Field by field: the attributes after these may be missing, which CertReqInfo does not take.
+    let (subject, key) = SliceReader::new(request)
+        .and_then(|mut request| {
+            request.sequence(|request| {
+                let found = request.sequence(|info: &mut SliceReader<'_>| {
+                    u8::decode(info)?;
+                    let found = (Name::decode(info)?, Spki::decode(info)?);
+                    info.read_slice(info.remaining_len())?;
+                    Ok::<_, der::Error>(found)
+                })?;
+                request.read_slice(request.remaining_len())?;
+                Ok(found)
+            })
+        })
+        .map_err(undecodable)?;
+    same("subject", encoded(tbs.subject())?, encoded(&subject)?)?;
+    same("public key", encoded(tbs.subject_public_key_info())?, encoded(&key)?)
+}
+
+/// What a draft takes over from the issuer's certificate, read from its octets.
+struct Issuer {
+    name: Vec<u8>,
+    key: KeyAlgorithm,
+    identifier: Vec<u8>,
+}
+
+impl Issuer {
+    fn read(certificate: &[u8]) -> Result<Self, Error> {
+        let certificate = x509_cert::Certificate::from_der(certificate).map_err(undecodable)?;
+        let tbs = certificate.tbs_certificate();
+        let key = tbs.subject_public_key_info();
+        let identifier = tbs.get_extension::<SubjectKeyIdentifier>().map_err(undecodable)?;
+        Ok(Self {
+            name: encoded(tbs.subject())?,
+            key: key_kind(key)?,
+            identifier: match identifier {
+                Some((_, identifier)) => identifier.0.as_bytes().to_vec(),
+                None => key_identifier(key),
+            },
+        })
+    }
+}
+
+/// Key identifiers that extensions must name.
+struct Keys {
+    own: Option<Vec<u8>>,
+    issuer: Option<Vec<u8>>,
+}
+
+fn key_identifier(key: &Spki) -> Vec<u8> {
+    let octets = key.subject_public_key.raw_bytes();
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref().to_vec()
+}
+
+/// The kind of a key; the number of bits of an RSA key says nothing about how it signs.
+fn key_kind(key: &Spki) -> Result<KeyAlgorithm, Error> {
+    let curve = key.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as().ok());
+    let curve = curve.map(|curve: ObjectIdentifier| curve.to_string());
+    match (key.algorithm.oid.to_string().as_str(), curve.as_deref()) {
+        ("1.2.840.113549.1.1.1", None) => Ok(KeyAlgorithm::Rsa(0)),
+        ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7")) => Ok(KeyAlgorithm::P256),
+        ("1.2.840.10045.2.1", Some("1.3.132.0.34")) => Ok(KeyAlgorithm::P384),
+        _ => Err(differs("kind of the issuer's key")),
+    }
 }
 
 pub(super) fn request(
@@ -106,7 +190,7 @@ pub(super) fn request(
         same("number of extension lists", attribute.values.len(), 1)?;
         for value in attribute.values.iter() {
             let requested = value.decode_as::<ExtensionReq>().map_err(undecodable)?;
-            all_extensions(&requested.0, expected)?;
+            all_extensions(&requested.0, expected, &Keys { own: None, issuer: None })?;
         }
     }
     Ok(())
@@ -116,14 +200,15 @@ pub(super) fn revocation_list(
     draft: &Draft,
     template: &CrlTemplate,
     issuer: &[u8],
-    issuer_key: KeyAlgorithm,
     expected: &[Expected<'_>],
 ) -> Result<(), Error> {
     let list = <TbsCertList>::from_der(draft.tbs()).map_err(undecodable)?;
+    let issuer = Issuer::read(issuer)?;
+    let keys = Keys { own: None, issuer: Some(issuer.identifier) };
     same("encoding", encoded(&list)?, draft.tbs())?;
     same("version", list.version, Version::V2)?;
-    algorithm(&list.signature, draft, issuer_key)?;
-    same("issuer", encoded(&list.issuer)?, issuer)?;
+    algorithm(&list.signature, draft, issuer.key)?;
+    same("issuer", encoded(&list.issuer)?, issuer.name)?;
     moment("thisUpdate", &list.this_update, template.this_update)?;
     match &list.next_update {
         Some(next_update) => moment("nextUpdate", next_update, template.next_update)?,
@@ -149,17 +234,25 @@ pub(super) fn revocation_list(
             .into_iter()
             .collect();
         same("list of entry extensions", entry.crl_entry_extensions.is_some(), !reason.is_empty())?;
-        all_extensions(entry.crl_entry_extensions.as_deref().unwrap_or_default(), &reason)?;
+        let found = entry.crl_entry_extensions.as_deref().unwrap_or_default();
+        all_extensions(found, &reason, &keys)?;
     }
-    all_extensions(list.crl_extensions.as_deref().unwrap_or_default(), expected)
+    all_extensions(list.crl_extensions.as_deref().unwrap_or_default(), expected, &keys)
 }
 
-fn all_extensions(found: &[Extension], expected: &[Expected<'_>]) -> Result<(), Error> {
+fn all_extensions(
+    found: &[Extension],
+    expected: &[Expected<'_>],
+    keys: &Keys,
+) -> Result<(), Error> {
     same("number of extensions", found.len(), expected.len())?;
-    found.iter().zip(expected).try_for_each(|(found, expected)| one_extension(found, expected))
+    found
+        .iter()
+        .zip(expected)
+        .try_for_each(|(found, expected)| one_extension(found, expected, keys))
 }
 
-fn one_extension(found: &Extension, expected: &Expected<'_>) -> Result<(), Error> {
+fn one_extension(found: &Extension, expected: &Expected<'_>, keys: &Keys) -> Result<(), Error> {
     same("criticality of an extension", found.critical, expected.critical)?;
     match &expected.content {
         Content::AlternativeNames(names) => {
@@ -176,16 +269,17 @@ fn one_extension(found: &Extension, expected: &Expected<'_>) -> Result<(), Error
             let found: ExtendedKeyUsage = decoded(found, "2.5.29.37")?;
             same("extKeyUsage", &found.0, purposes)
         }
-        Content::SubjectKeyIdentifier(identifier) => {
+        Content::SubjectKeyIdentifier => {
             let found: SubjectKeyIdentifier = decoded(found, "2.5.29.14")?;
-            same("subjectKeyIdentifier", found.0.as_bytes(), identifier.as_slice())
+            same("subjectKeyIdentifier", Some(found.0.as_bytes()), keys.own.as_deref())
         }
-        Content::AuthorityKeyIdentifier(identifier) => {
+        Content::AuthorityKeyIdentifier => {
             let found: AuthorityKeyIdentifier = decoded(found, "2.5.29.35")?;
             same("authorityCertIssuer", found.authority_cert_issuer.is_none(), true)?;
             same("authorityCertSerialNumber", found.authority_cert_serial_number.is_none(), true)?;
             let found = found.key_identifier.as_ref().map(|octets| octets.as_bytes());
-            same("authorityKeyIdentifier", found, Some(identifier.as_slice()))
+            same("authorityKeyIdentifier", found.is_some(), true)?;
+            same("authorityKeyIdentifier", found, keys.issuer.as_deref())
         }
         Content::CaIssuers(url) => {
             let found: AuthorityInfoAccessSyntax = decoded(found, "1.3.6.1.5.5.7.1.1")?;

@@ -17,6 +17,7 @@ mod tests;
 
 use super::asn1;
 use super::certificate::Certificate;
+use super::csr::Csr;
 use super::error::{Error, Refusal};
 use super::name::Name;
 use super::signed;
@@ -52,6 +53,15 @@ impl Draft {
     /// The AlgorithmIdentifier beside the signature, in DER.
     pub fn signature_algorithm(&self) -> &[u8] {
         &self.signature_algorithm
+    }
+
+    /// Whether the draft of a leaf has subject and key of this request, octet for octet. The request
+    /// is read again, by the decoder that compares drafts.
+    ///
+    /// # Errors
+    /// [`Error::Building`] when they differ; then nothing may be signed.
+    pub fn check_request(&self, request: &Csr) -> Result<(), Error> {
+        compare::leaf_of_request(self, request.as_der())
     }
 
     /// SEQUENCE { tbs, algorithm, BIT STRING signature }, in DER.

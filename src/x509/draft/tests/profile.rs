@@ -138,3 +138,55 @@ fn a_difference_anywhere_is_refused_by_the_comparison() {
         );
     }
 }
+
+#[test]
+fn a_draft_for_another_request_is_refused() {
+    let folder = Folder::new();
+    let (_, ca) = openssl_ca(&folder, KeyAlgorithm::P256, "/CN=CA");
+    let request = |subject: &str| {
+        Csr::from_pem(&openssl_csr(&folder, &["-newkey", "rsa:2048"], subject, "")).unwrap()
+    };
+    let (one, other) = (request("/OU=a/OU=b/CN=one"), request("/OU=a/OU=b/CN=one"));
+    let draft = draft_leaf(&template(&one), &ca).unwrap();
+    draft.check_request(&one).unwrap();
+    let error = draft.check_request(&other).unwrap_err();
+    assert!(error.to_string().contains("public key"), "{error}");
+    let renamed = LeafTemplate { public_key: other.public_key().clone(), ..template(&one) };
+    let draft = draft_leaf(&renamed, &ca).unwrap();
+    draft.check_request(&other).unwrap();
+    let draft = draft_leaf(&template(&request("/OU=b/OU=a/CN=one")), &ca).unwrap();
+    assert!(draft.check_request(&one).unwrap_err().to_string().contains("subject"));
+}
+
+#[test]
+fn an_issuer_without_a_key_identifier_gets_the_one_of_its_key() {
+    let folder = Folder::new();
+    for algorithm in [KeyAlgorithm::P384, KeyAlgorithm::Rsa(2048)] {
+        let key = PrivateKey::generate(algorithm).unwrap();
+        folder.write("ca.key", key.to_pkcs8_pem().expose_secret());
+        folder.openssl(&[
+            "req",
+            "-x509",
+            "-key",
+            "ca.key",
+            "-out",
+            "ca.crt",
+            "-subj",
+            "/CN=CA",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+            "-addext",
+            "subjectKeyIdentifier=none",
+            "-addext",
+            "authorityKeyIdentifier=none",
+        ]);
+        let ca = folder.certificate("ca.crt");
+        assert_eq!(ca.subject_key_identifier(), None);
+        let csr = Csr::from_pem(&openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=l", ""));
+        let draft = draft_leaf(&template(&csr.unwrap()), &ca).unwrap();
+        let der = draft.assemble(&key.sign(draft.tbs()).unwrap());
+        let leaf = Certificate::from_der(&der).unwrap();
+        let wanted = key.public_key().key_identifier();
+        assert_eq!(leaf.authority_key_identifier().unwrap(), wanted);
+    }
+}
