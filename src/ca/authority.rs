@@ -10,7 +10,7 @@ use super::keys::Workshop;
 use super::records::{self, AuthorityRow};
 use super::root_cer;
 use super::settings::Settings;
-use crate::base::Clock;
+use crate::base::{Clock, UnixTime};
 use crate::journal;
 use crate::store::Store;
 use crate::x509::{Certificate, Chain, Crl, PublicKey};
@@ -27,6 +27,8 @@ pub struct Authority {
     active: RwLock<Option<Arc<Ca>>>,
     /// Held by whoever changes the CA or signs revocation lists; issuing goes on meanwhile.
     changing: Mutex<()>,
+    /// When token and key last proved to work, and for which CA; see [`Self::standing`].
+    pub(super) proven: Mutex<Option<(UnixTime, Option<i64>)>>,
     /// Intents without an outcome: found at start, and those whose outcome could not be written.
     pub(super) unfinished: AtomicUsize,
 }
@@ -85,6 +87,7 @@ impl Authority {
             changed,
             active: RwLock::new(None),
             changing: Mutex::new(()),
+            proven: Mutex::new(None),
             unfinished: AtomicUsize::new(unfinished.len()),
         };
         let active = authority.rows()?.into_iter().find(|row| row.state == AuthorityState::Active);

@@ -1,9 +1,12 @@
 //! How the CA stands, and which CAs this appliance is or was.
 
-use super::authority::Authority;
+use std::sync::PoisonError;
+
+use super::authority::{Authority, Ca};
 use super::authority_state::AuthorityState;
 use super::error::{Error, sentences};
 use super::hex::hex;
+use super::records;
 use crate::base::{KeyAlgorithm, UnixTime};
 use crate::x509::{Certificate, Chain};
 
@@ -16,6 +19,9 @@ pub struct Standing {
     pub token_fault: Option<String>,
     /// Whether there is a CA that issues.
     pub active_ca: bool,
+    /// What keeps that CA from serving as it should, though its key works: its chain or its
+    /// revocation list expired.
+    pub ca_fault: Option<String>,
     /// Signatures that were intended and of which nothing more is known.
     pub unfinished_intents: usize,
 }
@@ -43,19 +49,49 @@ pub struct AuthoritySummary {
 
 impl Authority {
     /// Asks the token, and has the CA key sign and verify a challenge.
+    ///
+    /// Anybody may ask how the CA stands, and a token is slow. So those who ask while the token is
+    /// being asked wait for that answer, and one that is good is good for the rest of its second.
     pub fn standing(&self) -> Standing {
         let active = self.active().ok();
-        let checked = self.token.check();
-        let fault = match (&checked, &active) {
-            (Err(fault), _) => Some(sentences(fault)),
-            (Ok(_), Some(ca)) => ca.key.check().err().map(|fault| sentences(&fault)),
-            (Ok(_), None) => None,
-        };
+        let now = self.clock.now();
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = Some((now, active.as_ref().map(|ca| ca.id)));
+        let token_fault =
+            if *proven == wanted { None } else { self.token_fault(active.as_deref()) };
+        *proven = wanted.filter(|_| token_fault.is_none());
+        drop(proven);
         Standing {
-            token: checked.ok().or_else(|| self.token.identity()),
-            token_fault: fault,
+            token: self.token.identity(),
+            token_fault,
             active_ca: active.is_some(),
+            ca_fault: active.and_then(|ca| self.ca_fault(&ca, now)),
             unfinished_intents: self.unfinished_intents(),
+        }
+    }
+
+    fn token_fault(&self, active: Option<&Ca>) -> Option<String> {
+        let checked = self.token.check().map(drop);
+        let checked = checked.and_then(|()| active.map_or(Ok(()), |ca| ca.key.check()));
+        checked.err().map(|fault| sentences(&fault))
+    }
+
+    fn ca_fault(&self, ca: &Ca, now: UnixTime) -> Option<String> {
+        if now > ca.chain.not_after() {
+            return Some(
+                "the CA certificate, or one above it, has expired, and nothing is issued: install \
+                 a new chain with `certool --selfca` or `certool --rootca`"
+                    .to_owned(),
+            );
+        }
+        match self.store.read(|tx| records::latest_crl(tx, ca.id)) {
+            Ok(Some(list)) if now <= list.next_update => None,
+            Ok(_) => Some(
+                "the revocation list has expired: vmcad goes on trying to sign one, and its log \
+                 says why it cannot"
+                    .to_owned(),
+            ),
+            Err(cause) => Some(sentences(&cause)),
         }
     }
 

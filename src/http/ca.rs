@@ -214,6 +214,7 @@ fn health_of(standing: ca::Standing) -> api::Health {
     if !standing.active_ca {
         sentences.push(Error::NoAuthority.to_string());
     }
+    sentences.extend(standing.ca_fault.iter().cloned());
     if standing.unfinished_intents > 0 {
         // Nothing is wrong with the service now, so this alone does not lower its state.
         sentences.push(format!(
@@ -224,7 +225,7 @@ fn health_of(standing: ca::Standing) -> api::Health {
     }
     api::Health {
         service: Service::Vmcad.name().to_owned(),
-        state: state_of(token_works && standing.active_ca),
+        state: state_of(token_works && standing.active_ca && standing.ca_fault.is_none()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         detail: (!sentences.is_empty()).then(|| sentences.join("; ")),
         token: standing.token.map(|token| api::TokenHealth {

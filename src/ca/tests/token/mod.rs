@@ -162,6 +162,14 @@ fn a_ca_lives() {
     authority.refresh_crls().unwrap();
     assert_eq!(fixture.drafts("done"), lists + 2);
     assert_ne!(number(&authority), before);
+    // A list that nobody renewed, and a CA that has expired while it ran.
+    for (days, says) in [(60, "revocation list has expired"), (1001, "CA certificate")] {
+        fixture.clock.0.store(days * DAY, Ordering::Relaxed);
+        let standing = authority.standing();
+        assert!(standing.ca_fault.as_ref().unwrap().contains(says), "{standing:?}");
+        assert!(standing.token_fault.is_none(), "{standing:?}");
+    }
+    assert_eq!(code(fixture.issue(&authority, dns)), 70002);
     // The clock was wrong and is put right: lists from the future are replaced at once.
     fixture.clock.0.store(0, Ordering::Relaxed);
     authority.refresh_crls().unwrap();
