@@ -27,6 +27,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
+    keep_inside(&connection)?;
     // FULL: a commit that was answered survives a power failure.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
@@ -41,7 +42,14 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
+    keep_inside(&connection)?;
     Ok(connection)
+}
+
+/// A large sort would go to a file in the system's folder for temporary files. A service may write to
+/// its own folders only, and what a database holds has no business elsewhere.
+fn keep_inside(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA temp_store = MEMORY;")
 }
 
 pub(super) fn migrate(connection: &Connection, migrations: &[&str]) -> Result<(), Error> {

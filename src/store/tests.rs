@@ -108,3 +108,15 @@ fn the_file_is_readable_by_its_owner_only() {
     let mode = std::fs::metadata(folder.path().join("test.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn what_is_sorted_stays_in_memory() {
+    // A confined service has no other place: SQLite would fail with "unable to open database file".
+    const MEMORY: i64 = 2;
+    let (_folder, store) = fresh();
+    let reading: Result<i64, Error> =
+        store.read(|tx| tx.query("PRAGMA temp_store", &[])?[0].integer(0));
+    let writing: Result<i64, Error> =
+        store.write(|tx| tx.query("PRAGMA temp_store", &[])?[0].integer(0));
+    assert_eq!((reading.unwrap(), writing.unwrap()), (MEMORY, MEMORY));
+}
