@@ -12,8 +12,8 @@ use super::Error;
 /// How long a reader or a second process waits for a lock before it gives up.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// For every connection. Temporary tables stay in memory: a confined service has no other folder to
-/// write to than its own.
+/// For every connection. A large sort stays in memory: SQLite would put it into the system's folder
+/// for temporary files, where a confined service may not write.
 const FOR_ALL: &str = "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
 
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, Error> {

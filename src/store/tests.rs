@@ -193,3 +193,15 @@ fn what_was_answered_survives_a_kill() {
     };
     assert_eq!(store.read(check).unwrap(), "ok");
 }
+
+#[test]
+fn what_is_sorted_stays_in_memory() {
+    // A confined service has no other place: SQLite would fail with "unable to open database file".
+    const MEMORY: i64 = 2;
+    let (_folder, store) = fresh();
+    let reading: Result<i64, Error> =
+        store.read(|tx| tx.query("PRAGMA temp_store", &[])?[0].integer(0));
+    let writing: Result<i64, Error> =
+        store.write(|tx| tx.query("PRAGMA temp_store", &[])?[0].integer(0));
+    assert_eq!((reading.unwrap(), writing.unwrap()), (MEMORY, MEMORY));
+}

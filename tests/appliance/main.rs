@@ -6,6 +6,7 @@
 
 mod chain_install;
 mod enterprise;
+mod existing_tokens;
 mod gateway;
 mod harness;
 mod memory;
