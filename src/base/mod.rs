@@ -5,6 +5,7 @@ pub mod algorithm;
 pub mod clock;
 pub mod layout;
 pub mod secret;
+pub mod sentences;
 pub mod service;
 
 pub use actor::Actor;
@@ -12,4 +13,5 @@ pub use algorithm::KeyAlgorithm;
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use layout::Layout;
 pub use secret::Secret;
+pub use sentences::sentences;
 pub use service::Service;

@@ -2,9 +2,9 @@
 
 use super::authority::Authority;
 use super::authority_state::AuthorityState;
-use super::error::{Error, sentences};
+use super::error::Error;
 use super::hex::hex;
-use crate::base::{KeyAlgorithm, UnixTime};
+use crate::base::{KeyAlgorithm, UnixTime, sentences};
 use crate::x509::{Certificate, Chain};
 
 /// How the CA and its token stand; a live check.

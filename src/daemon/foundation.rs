@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::arguments::Arguments;
 use super::pid_file::PidFile;
-use super::{confinement, environment, log, roles, sentences};
+use super::{confinement, environment, log, roles};
 use crate::access::Roles;
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::config::Config;
 use crate::hardening;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::publishing::Publishing;
-use super::{Failure, Foundation, run, sentences, serving, token};
-use crate::base::{KeyAlgorithm, Secret, Service, SystemClock};
+use super::{Failure, Foundation, run, serving, token};
+use crate::base::{KeyAlgorithm, Secret, Service, SystemClock, sentences};
 use crate::ca::{Authority, MIGRATIONS, Profile, Settings, Workshop};
 use crate::client::Client;
 use crate::config::{Config, ProfileName, TokenRole};

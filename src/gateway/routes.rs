@@ -15,9 +15,9 @@ use super::negotiation::{Format, negotiate};
 use super::overall::Overall;
 use super::{bundle, roots};
 use crate::api::{self, Health, Kind, Problem};
+use crate::base::sentences;
 use crate::client;
 use crate::config::TRUSTED_ROOTS;
-use crate::daemon::sentences;
 use crate::http::{Reject, on_blocking_thread};
 
 /// Questions to the services that run at the same time; more wait. Anybody may ask here, and the

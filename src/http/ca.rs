@@ -12,8 +12,8 @@ use super::{Asking, Reject, on_blocking_thread};
 use crate::access::{Issue, ManageCa};
 use crate::api::ca as words;
 use crate::api::{self, Kind, Problem};
-use crate::base::{Secret, Service};
-use crate::ca::{self, Authority, Error, Rule, sentences};
+use crate::base::{Secret, Service, sentences};
+use crate::ca::{self, Authority, Error, Rule};
 use crate::x509::{self, AlternativeNames, Certificate, Chain, Name};
 
 /// Version of the interface that VMCA's clients expect.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::cli::codes;
-use crate::cli::failure::{Failure, with_causes};
+use crate::cli::failure::Failure;
 use crate::cli::place;
 use crate::client::{Client, Error};
 
@@ -74,6 +74,6 @@ fn failed(error: &Error) -> Failure {
                 socket.display()
             ),
         ),
-        Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, with_causes(error)),
+        Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, sentences(error)),
     }
 }

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use super::{failure, place};
-use crate::base::Layout;
+use super::place;
+use crate::base::{Layout, sentences};
 use crate::config::TokenRole;
 use flags::Flags;
 
@@ -90,5 +90,5 @@ pub(in crate::cli) fn layout(root: Option<PathBuf>) -> Layout {
 
 /// Prints an error with its causes for the operator.
 pub fn complain(error: &dyn Error) {
-    eprintln!("sealwright: {}", failure::with_causes(error));
+    eprintln!("sealwright: {}", sentences(error));
 }

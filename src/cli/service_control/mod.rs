@@ -12,9 +12,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use self::flags::{Command, Flags};
-use super::failure::with_causes;
 use super::sealwright;
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::config::{self, Config};
 use crate::supervise::Supervisor;
 
@@ -86,7 +85,7 @@ fn carry_out(command: &Command, layout: Layout, verbose: bool) -> io::Result<Don
     let supervisor = match Supervisor::detect(layout) {
         Ok(supervisor) => supervisor,
         Err(error) => {
-            eprintln!("service-control: {}", with_causes(&error));
+            eprintln!("service-control: {}", sentences(&error));
             return Ok(Done::Badly);
         }
     };

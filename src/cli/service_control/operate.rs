@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::super::failure::with_causes;
 use super::Done;
 use super::failure;
 use super::flags::{Operation, PROFILE_SERVICES, Plan, Step};
 use crate::api::{Health, State};
-use crate::base::Service;
+use crate::base::{Service, sentences};
 use crate::supervise::{Error, Started, Stopped, Supervisor, Turn};
 
 impl Operation {
@@ -42,7 +41,7 @@ pub(super) fn carry_out(
     }) {
         Ok(turn) => turn,
         Err(error) => {
-            eprintln!("service-control: {}", with_causes(&error));
+            eprintln!("service-control: {}", sentences(&error));
             return Ok(Done::Badly);
         }
     };
@@ -83,7 +82,7 @@ fn one(
             let json = failure::json(operation, service);
             writeln!(out, "Error executing {verb} on service {service}. Details {json}")?;
             writeln!(out, "Service-control failed. Error: {json}")?;
-            eprintln!("service-control: {}", with_causes(&error));
+            eprintln!("service-control: {}", sentences(&error));
             Ok(Done::Badly)
         }
     }
@@ -106,7 +105,7 @@ fn profile(
                 "Service-control failed. Error: Failed to {verb} services in profile ALL. RC=1, \
                  stderr=Failed to {verb} {service}."
             )?;
-            eprintln!("service-control: {}", with_causes(&error));
+            eprintln!("service-control: {}", sentences(&error));
             return Ok(Done::Badly);
         }
     }

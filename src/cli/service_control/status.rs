@@ -2,9 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::super::failure::with_causes;
 use super::Done;
-use crate::base::Service;
+use crate::base::{Service, sentences};
 use crate::supervise::{Status, Supervisor};
 
 /// Prints how the services are, grouped; one that was named alone gets one line.
@@ -19,7 +18,7 @@ pub(super) fn show(
         match supervisor.status(service) {
             Ok(status) => found.push((service, status)),
             Err(error) => {
-                eprintln!("service-control: {}", with_causes(&error));
+                eprintln!("service-control: {}", sentences(&error));
                 return Ok(Done::Badly);
             }
         }
