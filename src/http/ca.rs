@@ -23,10 +23,13 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Reject>;
 
 /// The router of `vmcad`; it wants the roles and the peer as extensions (see [`super::Asking`]).
-pub fn router(authority: Arc<Authority>) -> Router {
+///
+/// `node` is what the machine is called, for clients that may not read the configuration.
+pub fn router(authority: Arc<Authority>, node: words::Node) -> Router {
     Router::new()
         .route(api::HEALTH, get(health))
         .route(words::VERSION, get(version))
+        .route(words::NODE, get(async move || Json(node.clone())))
         .route(words::CERTIFICATES, post(issue))
         .route(words::CHAIN, get(chain).post(install_chain))
         .route(words::SELF_SIGNED, post(self_sign))

@@ -72,7 +72,8 @@ fn bare(folder: &std::path::Path) -> Router {
         channel().0,
     )
     .unwrap();
-    router(authority).layer(Extension(Arc::new(Roles::new(vec![], vec![2000]))))
+    let node = words::Node { name: "vc.example".to_owned(), domain: "corp.example".to_owned() };
+    router(authority, node).layer(Extension(Arc::new(Roles::new(vec![], vec![2000]))))
 }
 
 /// Sends a request as a user; an empty body is a `GET`.
