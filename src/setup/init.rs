@@ -11,7 +11,7 @@ use super::{
     trust,
 };
 use crate::base::{Layout, Service};
-use crate::cli::sealwright::{HostName, NotAName, Request};
+use crate::cli::sealwright::{HostName, NotAName, Request, say};
 use crate::client::Client;
 use crate::config::{self, Config, TokenRole};
 use crate::hardening;
@@ -23,12 +23,15 @@ const LONGEST_SOCKET_PATH: usize = 107;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How it came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was missing and has been made.
     SetUp,
     /// Everything was there; nothing was changed.
-    NothingChanged,
+    NothingChanged {
+        /// What was asked for and is not so.
+        differences: Vec<String>,
+    },
 }
 
 /// Sets the appliance up, or continues a set-up that was interrupted.
@@ -38,18 +41,29 @@ pub enum Outcome {
 /// # Errors
 /// See [`Error`]: which step failed, why, and what to do.
 pub fn init(layout: &Layout, request: &Request, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let told = &mut Progression(out);
+    let told = &mut Progression::new(out);
+    let outcome = set_up(layout, request, told)?;
+    told.finish()?;
+    Ok(outcome)
+}
+
+fn set_up(
+    layout: &Layout,
+    request: &Request,
+    told: &mut Progression<'_>,
+) -> Result<Outcome, Error> {
     check_places(layout)?;
     hardening::harden().map_err(Cause::from).map_err(stopped(Step::Folders))?;
     let _lock = Lock::take(layout)?;
     let mut progress = Progress::load(layout);
     let config = match Config::load(&layout.config_file()) {
         Ok(config) if progress.finished => {
-            told.say(&format!("{} is already set up: nothing changed.", config.node.name))?;
-            return Ok(Outcome::NothingChanged);
+            told.say(&format!("{} is already set up: nothing changed.", config.node.name));
+            return Ok(Outcome::NothingChanged { differences: request.differences(&config) });
         }
         Ok(config) => {
-            told.say(&format!("Setting up {} continues:", config.node.name))?;
+            same_as_before(layout, request, &config)?;
+            told.say(&format!("Setting up {} continues:", config.node.name));
             told.step(Step::Folders, folders(layout))?;
             told.step(Step::Configuration, configuration::write(layout, &config))?;
             config
@@ -59,8 +73,23 @@ pub fn init(layout: &Layout, request: &Request, out: &mut dyn Write) -> Result<O
     };
     run_services(layout, &config, &mut progress, told)?;
     told.step(Step::Finish, finish(layout, &mut progress))?;
-    told.say(&farewell(layout, &config))?;
+    told.say(&farewell(layout, &config));
     Ok(Outcome::SetUp)
+}
+
+/// An interrupted set-up goes on with what it was asked for; something else would be made from two
+/// halves.
+fn same_as_before(layout: &Layout, request: &Request, config: &Config) -> Result<(), Error> {
+    let differences = request.differences(config);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "the set-up that was interrupted asked for something else: {}. Run it without these options, or change {} \
+         first",
+        differences.join(", "),
+        layout.config_file().display(),
+    )))
 }
 
 fn stopped(step: Step) -> impl FnOnce(Cause) -> Error {
@@ -111,7 +140,7 @@ fn configure(
         Some(host) => host.clone(),
         None => own_name()?,
     };
-    told.say(&format!("Setting up {host}:"))?;
+    told.say(&format!("Setting up {host}:"));
     told.step(Step::Folders, folders(layout))?;
     let ca_token = told.result_of(
         Step::CaToken,
@@ -138,7 +167,7 @@ fn run_services(
     let supervisor = Supervisor::without_systemd(layout.clone())
         .map_err(|error| stopped(Step::Services)(error.into()))?;
     let turn = supervisor
-        .turn(|| eprintln!("sealwright: service-control is at work; waiting until it has finished"))
+        .turn(|| say("service-control is at work; waiting until it has finished"))
         .map_err(|error| stopped(Step::Services)(error.into()))?;
     let worked = told
         .step(Step::Services, services::start(layout, &turn, progress))
@@ -228,8 +257,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{check_places, folders, init};
     use crate::base::{KeyAlgorithm, Layout};
-    use crate::cli::sealwright::{Domain, Request, TokenChoice};
-    use crate::config::ProfileName;
+    use crate::cli::sealwright::{Request, TokenChoice};
     use crate::setup::Error;
     use crate::setup::step::Done;
     use std::os::unix::fs::PermissionsExt;
@@ -237,15 +265,14 @@ mod tests {
     fn request() -> Request {
         Request {
             host: None,
-            domain: Domain::default(),
-            key_algorithm: KeyAlgorithm::P256,
-            profile: ProfileName::default(),
+            domain: None,
+            key_algorithm: Some(KeyAlgorithm::P256),
+            profile: None,
             listen: None,
             allow_imported_ca_keys: false,
             operators: Vec::new(),
             ca_token: TokenChoice::NewSoftHsm { module: None },
             sealing_token: TokenChoice::NewSoftHsm { module: None },
-            says_something: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `sealwright`: the front end of setting up and looking after the appliance. It says what is meant;
 //! setting up itself is a floor of its own above.
 
+mod difference;
 mod flags;
 mod paper;
 mod pin_words;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::place;
+use super::terminal::Terminal;
 use crate::base::{Layout, sentences};
 use crate::config::TokenRole;
 use flags::Flags;
@@ -63,7 +65,7 @@ pub fn command() -> clap::Command {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Called, ExitCode> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let misuse = |sentence: String| {
-        eprintln!("sealwright: {sentence}");
+        say(&sentence);
         ExitCode::from(MISUSE)
     };
     // Before clap, whose messages repeat what was typed.
@@ -88,7 +90,25 @@ pub(in crate::cli) fn layout(root: Option<PathBuf>) -> Layout {
     }
 }
 
+/// A line for the operator, on standard error.
+pub fn say(sentence: &str) {
+    Terminal::default().err(&format!("sealwright: {sentence}"));
+}
+
 /// Prints an error with its causes for the operator.
 pub fn complain(error: &dyn Error) {
-    eprintln!("sealwright: {}", sentences(error));
+    say(&sentences(error));
+}
+
+/// Prints a result on standard output, and says where it could not be written.
+fn print_result(text: &str) -> ExitCode {
+    let mut terminal = Terminal::default();
+    terminal.out(text);
+    match terminal.finish() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(lost) => {
+            say(&format!("the output could not be written: {lost}"));
+            ExitCode::FAILURE
+        }
+    }
 }
