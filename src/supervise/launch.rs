@@ -25,13 +25,24 @@ const OBSTACLE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long to watch for the end of the process between two questions.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(40);
 
-/// Starts the program and waits until it serves.
-pub(super) fn start(layout: &Layout, programs: &Path, service: Service) -> Result<Health, Error> {
+/// Starts the program, gives it a share of our turn, and waits until it serves.
+pub(super) fn start(
+    layout: &Layout,
+    programs: &Path,
+    service: Service,
+    turn: &File,
+) -> Result<Health, Error> {
     let pin = prompted_pin(layout, service)?;
     let log = layout.log_file(service);
     let output = open_log(&log)?;
     let length = output.metadata().map_or(0, |found| found.len());
-    let mut child = spawn(layout, &programs.join(service.name()), &output, pin.is_some())?;
+    let mut child = spawn(
+        layout,
+        &programs.join(service.name()),
+        &output,
+        // A service that is given its PIN reads it from here, and gets no share.
+        if pin.is_some() { None } else { Some(turn) },
+    )?;
     if let (Some(pin), Some(mut input)) = (pin, child.stdin.take()) {
         // A service that ended before it read the PIN is noticed below.
         let _ended =
@@ -175,7 +186,12 @@ fn open_log(path: &Path) -> Result<File, Error> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(unwritable)
 }
 
-fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Result<Child, Error> {
+fn spawn(
+    layout: &Layout,
+    program: &Path,
+    output: &File,
+    turn: Option<&File>,
+) -> Result<Child, Error> {
     let failed = |cause| Error::Machine {
         what: format!(
             "{} cannot be started; the programs of the appliance belong into one folder",
@@ -189,7 +205,10 @@ fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Re
     }
     command
         .arg("--detach")
-        .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
+        .stdin(match turn {
+            Some(turn) => turn.try_clone().map_err(failed)?.into(),
+            None => Stdio::piped(),
+        })
         .stdout(output.try_clone().map_err(failed)?)
         .stderr(output.try_clone().map_err(failed)?)
         .spawn()

@@ -344,3 +344,22 @@ fn a_child_that_was_stopped_ended_by_the_signal_that_asks() {
     assert_eq!(victim.0.wait().unwrap().signal(), Some(15));
     assert!(process.ends_within(std::time::Duration::ZERO).unwrap());
 }
+
+#[test]
+fn a_service_on_its_way_keeps_the_turn_of_a_starter_that_is_gone() {
+    let appliance = Appliance::new().configured();
+    let on_its_way = appliance.folder.path().join("on-its-way");
+    File::create(&on_its_way).unwrap();
+    appliance.program(
+        "vmdird",
+        "(while [ -e \"$2/on-its-way\" ]; do sleep 0.05; done) <&0 >&- 2>&- &\nexit 3\n",
+    );
+    appliance.start(Service::Vmdird).unwrap_err();
+    let mut waited = false;
+    let next = appliance.supervisor.turn(|| {
+        waited = true;
+        std::fs::remove_file(&on_its_way).unwrap();
+    });
+    next.unwrap();
+    assert!(waited);
+}
