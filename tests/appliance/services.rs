@@ -136,6 +136,25 @@ fn a_gateway_whose_port_is_taken_says_so_and_does_not_stay() {
 }
 
 #[test]
+fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
+    let appliance = Appliance::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut vmdird = std::process::Command::new(env!("CARGO_BIN_EXE_vmdird"))
+        .env("SEALWRIGHT_ROOT", appliance.root())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    eventually("it serves", || {
+        assert!(vmdird.try_wait().unwrap().is_none(), "it ended");
+        appliance.ok("service-control", &["--status", "vmdird"]) == "Running: vmdird\n"
+    });
+    appliance.ok("service-control", &["--stop", "vmdird"]);
+    assert!(vmdird.wait().unwrap().success());
+    appliance.start();
+    verify(&appliance);
+}
+
+#[test]
 fn a_killed_service_is_seen_as_stopped_and_starts_again() {
     let appliance = Appliance::running();
     appliance.certificate("before");
