@@ -80,12 +80,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Called, Ex
 }
 
 /// `--root`, otherwise what the environment says.
-///
-/// A relative folder is made absolute: services get it on their command line and leave the present
-/// folder.
 pub(in crate::cli) fn layout(root: Option<PathBuf>) -> Layout {
     match root {
-        Some(root) => Layout::under(std::path::absolute(&root).unwrap_or(root)),
+        Some(root) => Layout::under(place::lasting(&root)),
         None => place::layout_from_environment(),
     }
 }
