@@ -190,12 +190,12 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
     told.step(Step::TrustedRoots, trust::ensure(&vmafdd, &vmcad))
 }
 
-/// Modes: private is what holds databases, tokens and PINs; clients must reach the sockets and read
-/// the template.
+/// Modes: private is what holds databases, tokens and PINs; clients must reach the sockets, the
+/// template and the CA's certificate.
 fn folders(layout: &Layout) -> Result<Done, Cause> {
     let state = layout.state();
     let configuration = layout.config_file();
-    let mut made = files::folder(&state, 0o700)?;
+    let mut made = files::folder(&state, files::PASSAGE)?;
     if let Some(folder) = configuration.parent() {
         made |= files::folder(folder, 0o755)?;
     }
@@ -204,10 +204,13 @@ fn folders(layout: &Layout) -> Result<Done, Cause> {
     // The gateway has no database.
     let databases = services::NEEDED.map(|service| layout.database(service));
     let logs = Service::ALL.map(|service| layout.log_file(service));
-    for file in databases.iter().chain(&logs).chain([&layout.root_cer()]) {
+    for file in databases.iter().chain(&logs) {
         if let Some(folder) = file.parent() {
             made |= files::folder(folder, 0o700)?;
         }
+    }
+    if let Some(folder) = layout.root_cer().parent() {
+        made |= files::folder(folder, 0o755)?;
     }
     let place = layout.root().unwrap_or(&state).display().to_string();
     Ok(if made { Done::Made(format!("made under {place}")) } else { Done::Found(place) })
@@ -305,7 +308,8 @@ mod tests {
         for (name, expected) in [
             ("etc", 0o755),
             ("etc/pins", 0o700),
-            ("lib", 0o700),
+            ("lib", 0o711),
+            ("lib/vmca", 0o755),
             ("lib/vmafdd", 0o700),
             ("run", 0o755),
             ("log", 0o700),

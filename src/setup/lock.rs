@@ -22,7 +22,7 @@ impl Lock {
     /// Takes it, or says that somebody else has it. Makes the folder it lies in.
     pub(super) fn take(layout: &Layout) -> Result<Self, Error> {
         let stopped = |cause| Error::Stopped { step: Step::Folders, cause };
-        files::folder(&layout.state(), 0o700).map_err(stopped)?;
+        files::folder(&layout.state(), files::PASSAGE).map_err(stopped)?;
         let path = layout.init_lock();
         let unusable = || Cause::file("cannot lock", &path);
         let file = OpenOptions::new()
