@@ -7,6 +7,8 @@ use crate::base::{KeyAlgorithm, UnixTime};
 
 /// `GET`: [`Version`].
 pub const VERSION: &str = "/v1/version";
+/// `GET`: [`Node`].
+pub const NODE: &str = "/v1/node";
 /// `POST` [`Issue`]: [`Issued`].
 pub const CERTIFICATES: &str = "/v1/certificates";
 /// `GET`: [`Chain`], the active CA first. `POST` [`InstallChain`]: [`Chain`].
@@ -30,6 +32,16 @@ pub struct Version {
     pub product: String,
     /// Version of the interface that VMCA clients expect.
     pub version: String,
+}
+
+/// What the configuration calls this machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Primary network identifier: the organization of a self-signed CA.
+    pub name: String,
+    /// Directory domain: the domain components of a self-signed CA where nothing is said.
+    pub domain: String,
 }
 
 /// Ask for a certificate.

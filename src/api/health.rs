@@ -24,7 +24,8 @@ pub struct Health {
     pub state: State,
     /// Software version.
     pub version: String,
-    /// A sentence, where there is something to say.
+    /// A sentence, where there is something to say. A service that is down says here what is in its
+    /// way, and nothing while it is only on its way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The token the service uses, if it uses one.

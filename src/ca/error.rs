@@ -164,15 +164,3 @@ impl Rule {
         }
     }
 }
-
-/// The sentence of an error and of every cause beneath it, outermost first.
-pub fn sentences(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}

@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::authority::{Authority, Ca};
 use super::chain;
-use super::error::{Error, sentences};
+use super::error::Error;
 use super::hex::{hex, serial_text};
 use super::profile::{self, Judged};
 use super::records;
 use super::request::Request;
 use super::signing::{Plan, Purpose};
 use crate::access::{Issue, Permit};
-use crate::base::{Actor, UnixTime};
+use crate::base::{Actor, UnixTime, sentences};
 use crate::journal::{self, Event, Outcome};
 use crate::x509::{Certificate, draft_leaf};
 

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::authority::Authority;
-use super::error::{Error, sentences};
+use super::error::Error;
 use super::records::{self, CaKey};
-use crate::base::{Actor, KeyAlgorithm, Secret};
+use crate::base::{Actor, KeyAlgorithm, Secret, sentences};
 use crate::journal::{self, Event, Outcome};
 use crate::store::Transaction;
 use crate::x509::PublicKey;

@@ -26,7 +26,7 @@ mod validity;
 
 pub use authority::{Authority, Publication};
 pub use authority_state::AuthorityState;
-pub use error::{Error, Rule, sentences};
+pub use error::{Error, Rule};
 pub use install::Installation;
 pub use issue::Issued;
 pub use keys::{KeyChoice, Workshop};

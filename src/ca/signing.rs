@@ -6,10 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
 use super::authority::Authority;
-use super::error::{Error, sentences};
+use super::error::Error;
 use super::hex::hex;
 use super::records::{self, NewDraft};
-use crate::base::{Actor, UnixTime};
+use crate::base::{Actor, UnixTime, sentences};
 use crate::journal::{self, Event, Outcome};
 use crate::store::Transaction;
 use crate::x509::{self, Draft, serial_from_random};

@@ -4,10 +4,10 @@ use std::sync::PoisonError;
 
 use super::authority::{Authority, Ca};
 use super::authority_state::AuthorityState;
-use super::error::{Error, sentences};
+use super::error::Error;
 use super::hex::hex;
 use super::records;
-use crate::base::{KeyAlgorithm, UnixTime};
+use crate::base::{KeyAlgorithm, UnixTime, sentences};
 use crate::x509::{Certificate, Chain};
 
 /// How the CA and its token stand; a live check.

@@ -1,7 +1,8 @@
 //! A command that failed: the original's number and a sentence of ours.
 
 use std::error::Error;
-use std::fmt::Write as _;
+
+use crate::base::sentences;
 
 /// What a front end reports when it could not do what it was asked to do.
 #[derive(Debug)]
@@ -19,22 +20,6 @@ impl Failure {
 
     /// The sentence is the error's own, with its causes behind it.
     pub(super) fn because(code: u32, error: &dyn Error) -> Self {
-        Self::new(code, with_causes(error))
+        Self::new(code, sentences(error))
     }
-}
-
-/// An error and everything beneath it, in one line.
-///
-/// A layer whose text is in the text above it already (transparent errors) is not said twice.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            let _ = write!(text, ": {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

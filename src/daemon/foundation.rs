@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{DirBuilder, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use rustix::fs::{FileType, fstat};
+use rustix::stdio::dup2_stdin;
+
 use super::arguments::Arguments;
 use super::pid_file::PidFile;
-use super::{confinement, environment, log, roles, sentences};
+use super::{confinement, environment, log, roles};
 use crate::access::Roles;
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::config::Config;
 use crate::hardening;
 
@@ -81,12 +84,23 @@ fn prepare(
     let roles = Arc::new(roles::resolve(&config.access, uid, roles::uid_of)?);
     folder(&layout.run(), 0o755)?;
     let pid_file = PidFile::take(&layout.pid_file(service), service.name())?;
+    end_turn()?;
     tracing::info!(
         "{service} {} starts as process {}",
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
     Ok(Foundation { service, layout, config, roles, uid, _pid_file: pid_file })
+}
+
+/// Gives up the share of the starter's turn (`supervise::Turn`) that came as standard input: from here
+/// on the pid file says who is there. Anything but a regular file is something else and stays.
+fn end_turn() -> io::Result<()> {
+    let input = fstat(io::stdin())?;
+    if FileType::from_raw_mode(input.st_mode) == FileType::RegularFile {
+        dup2_stdin(File::open("/dev/null")?)?;
+    }
+    Ok(())
 }
 
 impl Foundation {

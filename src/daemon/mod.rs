@@ -23,7 +23,6 @@ mod vmdird;
 pub use arguments::ROOT_VARIABLE;
 pub(crate) use backoff::Backoff;
 pub(crate) use foundation::{Failure, Foundation, run};
-pub(crate) use log::sentences;
 pub(crate) use readiness::announce_when_answering;
 pub(crate) use serving::runtime;
 pub use vmafdd::vmafdd;

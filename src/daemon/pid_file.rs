@@ -1,25 +1,11 @@
 //! One process per service: the pid file, locked for as long as the process lives.
-//!
-//! A pid alone may belong to another process by the time it is read. With the start time of the
-//! process and the boot it belongs to, a signal cannot hit a stranger.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-/// Which process holds the lock.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ProcessIdentity {
-    /// Process id.
-    pid: u32,
-    /// When it started: clock ticks after boot, field 22 of `/proc/PID/stat`.
-    start_ticks: u64,
-    /// `/proc/sys/kernel/random/boot_id`: which boot the ticks count from.
-    boot_id: String,
-}
+use crate::base::ProcessIdentity;
 
 /// Why the pid file could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +16,7 @@ pub(super) enum Error {
         /// The service.
         service: String,
         /// The other process, where the file says which.
-        pid: Option<u32>,
+        pid: Option<i32>,
     },
     /// It cannot be written, or this process cannot be identified.
     #[error("the pid file {} cannot be written", .path.display())]
@@ -43,7 +29,7 @@ pub(super) enum Error {
     },
 }
 
-fn in_process(pid: &Option<u32>) -> String {
+fn in_process(pid: &Option<i32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" as process {pid}"))
 }
 
@@ -109,7 +95,7 @@ fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
-fn holder(file: &mut File) -> Option<u32> {
+fn holder(file: &mut File) -> Option<i32> {
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     serde_json::from_str::<ProcessIdentity>(&text).ok().map(|identity| identity.pid)
@@ -117,22 +103,20 @@ fn holder(file: &mut File) -> Option<u32> {
 
 fn own_identity() -> io::Result<ProcessIdentity> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let start_ticks = start_ticks(&stat)
+    let start_ticks = ProcessIdentity::start_ticks_in(&stat)
         .ok_or_else(|| io::Error::other("/proc/self/stat has an unknown form"))?;
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(ProcessIdentity { pid: std::process::id(), start_ticks, boot_id: boot_id.trim().to_owned() })
-}
-
-/// Field 22. The second field, the program's name in parentheses, may hold blanks and parentheses.
-fn start_ticks(stat: &str) -> Option<u64> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+    Ok(ProcessIdentity {
+        pid: std::process::id().cast_signed(),
+        start_ticks,
+        boot_id: boot_id.trim().to_owned(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Error, PidFile, ProcessIdentity, start_ticks};
+    use super::{Error, PidFile, ProcessIdentity};
 
     #[test]
     fn a_second_instance_is_refused_and_told_which_process_is_there() {
@@ -141,7 +125,7 @@ mod tests {
         let first = PidFile::take(&path, "vmcad").unwrap();
         let refusal = PidFile::take(&path, "vmcad").unwrap_err();
         assert!(
-            matches!(refusal, Error::Running { pid: Some(pid), .. } if pid == std::process::id())
+            matches!(refusal, Error::Running { pid: Some(pid), .. } if pid == std::process::id().cast_signed())
         );
         assert!(refusal.to_string().contains("service-control --stop vmcad"), "{refusal}");
 
@@ -165,12 +149,5 @@ mod tests {
             looking.unlock().unwrap();
             taken.join().unwrap().unwrap();
         });
-    }
-
-    #[test]
-    fn the_start_time_is_found_behind_any_program_name() {
-        let stat = "7 (a) S 1) b) S 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 4711 13 14";
-        assert_eq!(start_ticks(stat), Some(4711));
-        assert_eq!(start_ticks("7 (a) S"), None);
     }
 }

@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Backoff, Failure, sentences};
+use super::{Backoff, Failure};
 use crate::api::directory::{Publish, TRUSTED_ROOTS};
+use crate::base::sentences;
 use crate::ca::{Authority, Publication};
 use crate::client::{self, Client};
 

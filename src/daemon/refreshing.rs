@@ -5,9 +5,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::sentences;
 use crate::api::directory::{TRUSTED_ROOTS, TrustedRoot};
 use crate::api::{Kind, Problem};
+use crate::base::sentences;
 use crate::client::Client;
 use crate::http::vecs::RefreshNow;
 use crate::vecs::{PublishedRoot, Vecs};

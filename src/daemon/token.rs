@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Failure, sentences};
+use super::Failure;
+use crate::base::sentences;
 use crate::config::TokenSection;
 
 /// A token, and the PIN for others that need it where its source answers only once.

@@ -5,8 +5,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::publishing::Publishing;
-use super::{Failure, Foundation, run, sentences, serving, token};
-use crate::base::{KeyAlgorithm, Secret, Service, SystemClock};
+use super::{Failure, Foundation, run, serving, token};
+use crate::api::ca::Node;
+use crate::base::{KeyAlgorithm, Secret, Service, SystemClock, sentences};
 use crate::ca::{Authority, MIGRATIONS, Profile, Settings, Workshop};
 use crate::client::Client;
 use crate::config::{Config, ProfileName, TokenRole};
@@ -52,10 +53,14 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
 
     let directory = Client::new(&layout.socket(Service::Vmdird), DIRECTORY_DEADLINE);
     let publishing = Publishing::start(Arc::clone(&authority), directory, changed, wake);
-    let router = crate::http::ca::router(authority);
+    let router = crate::http::ca::router(authority, node(config));
     let served = serving::serve(&foundation, crate::http::with_note(router, note));
     publishing.stop();
     served
+}
+
+fn node(config: &Config) -> Node {
+    Node { name: config.node.name.clone(), domain: config.node.domain.clone() }
 }
 
 fn settings(config: &Config, root_cer: std::path::PathBuf) -> Settings {

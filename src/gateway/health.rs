@@ -63,16 +63,9 @@ impl Standing {
 impl Facts {
     fn judge(self, now: UnixTime) -> (State, Option<String>) {
         match self {
-            Self { not_after: None, certificate_fault, .. } => (
-                State::Down,
-                Some(certificate_fault.unwrap_or_else(|| {
-                    "there is no certificate yet; vmafdd is being asked".to_owned()
-                })),
-            ),
-            Self { listening: false, listener_fault, .. } => (
-                State::Down,
-                Some(listener_fault.unwrap_or_else(|| "the port is being opened".to_owned())),
-            ),
+            // Without a fault it is only on its way: vmafdd is being asked, the port is being opened.
+            Self { not_after: None, certificate_fault, .. } => (State::Down, certificate_fault),
+            Self { listening: false, listener_fault, .. } => (State::Down, listener_fault),
             Self { certificate_fault: Some(why), .. } => {
                 (State::Degraded, Some(format!("the certificate from before is still presented: {why}")))
             }
@@ -97,7 +90,7 @@ mod tests {
     #[test]
     fn it_is_well_only_with_a_valid_certificate_and_an_open_port() {
         let standing = Standing::default();
-        assert_eq!(standing.health(0).state, State::Down);
+        assert_eq!((standing.health(0).state, standing.health(0).detail), (State::Down, None));
         standing.certificate_failed("vmafdd is away".to_owned());
         assert_eq!(standing.health(0).detail.as_deref(), Some("vmafdd is away"));
         standing.has_certificate(100);

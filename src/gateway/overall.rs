@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::api::{HEALTH, Health, State};
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::client::Client;
-use crate::daemon::sentences;
 
 /// A service that does not answer within this time is down: whoever watches cannot wait longer.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -17,9 +17,9 @@ use super::negotiation::{Format, negotiate};
 use super::overall::{Overall, Public};
 use super::{bundle, roots};
 use crate::api::{self, Health, Kind, Problem};
+use crate::base::sentences;
 use crate::client;
 use crate::config::TRUSTED_ROOTS;
-use crate::daemon::sentences;
 use crate::http::{Reject, Shared};
 
 /// What a handler needs. Anybody may ask here, and the services have other work: each question is

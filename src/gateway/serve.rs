@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{Gateway, certificate, connection, routes};
 use crate::access::Roles;
-use crate::daemon::{Backoff, sentences};
+use crate::base::sentences;
+use crate::daemon::Backoff;
 use crate::http::{Places, Shutdown, serve_unix};
 
 /// Connections at the same time; the next one waits in the kernel's queue.

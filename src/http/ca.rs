@@ -12,8 +12,8 @@ use super::{Asking, Reject, Shared, on_blocking_thread};
 use crate::access::{Issue, ManageCa};
 use crate::api::ca as words;
 use crate::api::{self, Kind, Problem};
-use crate::base::{Secret, Service};
-use crate::ca::{self, Authority, Error, Rule, sentences};
+use crate::base::{Secret, Service, sentences};
+use crate::ca::{self, Authority, Error, Rule};
 use crate::x509::{self, AlternativeNames, Certificate, Chain, Name};
 
 /// Version of the interface that VMCA's clients expect.
@@ -23,11 +23,14 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Reject>;
 
 /// The router of `vmcad`; it wants the caller as an extension (see [`super::Asking`]).
-pub fn router(authority: Arc<Authority>) -> Router {
+///
+/// `node` is what the machine is called, for clients that may not read the configuration.
+pub fn router(authority: Arc<Authority>, node: words::Node) -> Router {
     // Everybody may ask, and the token works for the answer.
     let standing = Shared::new();
     Router::new()
         .route(words::VERSION, get(version))
+        .route(words::NODE, get(async move || Json(node.clone())))
         .route(words::CERTIFICATES, post(issue))
         .route(words::CHAIN, get(chain).post(install_chain))
         .route(words::SELF_SIGNED, post(self_sign))

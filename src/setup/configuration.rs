@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::step::Done;
 use super::{Cause, files};
-use crate::base::Layout;
+use crate::base::{KeyAlgorithm, Layout};
 use crate::cli::sealwright::{HostName, Request};
 use crate::config::{
     AccessSection, CaSection, Config, GatewaySection, NodeSection, TokenSection, VecsSection,
@@ -12,6 +12,8 @@ use crate::config::{
 
 /// Seconds between two refreshes of the trusted roots, as the original's default.
 const REFRESH_SECONDS: u64 = 60;
+/// Kind of the CA key where nothing is said: what vCenter 8 has.
+const KEY_ALGORITHM: KeyAlgorithm = KeyAlgorithm::Rsa(3072);
 /// Days for which a revocation list is valid.
 const CRL_DAYS: u32 = 30;
 
@@ -23,12 +25,13 @@ pub(super) fn of(
     sealing_token: TokenSection,
     wrapping_key: String,
 ) -> Config {
+    let domain = request.domain.clone().unwrap_or_default().to_string();
     Config {
-        node: NodeSection { name: host.to_string(), domain: request.domain.to_string() },
+        node: NodeSection { name: host.to_string(), domain },
         access: AccessSection { operators: request.operators.clone(), requesters: Vec::new() },
         ca: CaSection {
-            key_algorithm: request.key_algorithm,
-            profile: request.profile,
+            key_algorithm: request.key_algorithm.unwrap_or(KEY_ALGORITHM),
+            profile: request.profile.unwrap_or_default(),
             allow_imported_keys: request.allow_imported_ca_keys,
             chain_includes_root: false,
             crl_days: CRL_DAYS,
@@ -95,15 +98,14 @@ mod tests {
         let token = TokenChoice::NewSoftHsm { module: None };
         Request {
             host: None,
-            domain: "corp.example".parse().unwrap(),
-            key_algorithm: KeyAlgorithm::P384,
-            profile: ProfileName::Strict,
+            domain: Some("corp.example".parse().unwrap()),
+            key_algorithm: Some(KeyAlgorithm::P384),
+            profile: Some(ProfileName::Strict),
             listen: Some("127.0.0.1:8443".parse().unwrap()),
             allow_imported_ca_keys: true,
             operators: vec!["alice".to_owned()],
             ca_token: token.clone(),
             sealing_token: token,
-            says_something: true,
         }
     }
 

@@ -24,8 +24,8 @@ pub enum Error {
         #[source]
         cause: Cause,
     },
-    /// The progress could not be printed; the work itself was not at fault.
-    #[error("standard output cannot be written; run `sealwright init` again, it continues")]
+    /// The progress could not be printed; the work itself was done.
+    #[error("the appliance is set up, but standard output could not be written")]
     Output(#[source] io::Error),
 }
 

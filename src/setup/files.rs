@@ -7,6 +7,9 @@ use std::path::Path;
 
 use super::Cause;
 
+/// Mode of a folder through which everybody may pass to what is public below it, and see nothing else.
+pub(super) const PASSAGE: u32 = 0o711;
+
 /// Makes a folder, and those above it, where it is missing. Says whether it made it.
 ///
 /// The mode of a folder that is there is left as it is, unless others could look into what must be

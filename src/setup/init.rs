@@ -14,7 +14,7 @@ use super::{
     trust,
 };
 use crate::base::{Layout, Service};
-use crate::cli::sealwright::{HostName, NotAName, Request, TokenChoice};
+use crate::cli::sealwright::{HostName, NotAName, Request, TokenChoice, say};
 use crate::client::Client;
 use crate::config::{self, Config, TokenRole};
 use crate::hardening;
@@ -26,12 +26,15 @@ const LONGEST_SOCKET_PATH: usize = 107;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(300);
 
 /// How it came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Something was missing and has been made.
     SetUp,
     /// Everything was there; nothing was changed.
-    NothingChanged,
+    NothingChanged {
+        /// What was asked for and is not so.
+        differences: Vec<String>,
+    },
 }
 
 /// Sets the appliance up, or continues a set-up that was interrupted.
@@ -41,18 +44,29 @@ pub enum Outcome {
 /// # Errors
 /// See [`Error`]: which step failed, why, and what to do.
 pub fn init(layout: &Layout, request: &Request, out: &mut dyn Write) -> Result<Outcome, Error> {
-    let told = &mut Progression(out);
+    let told = &mut Progression::new(out);
+    let outcome = set_up(layout, request, told)?;
+    told.finish()?;
+    Ok(outcome)
+}
+
+fn set_up(
+    layout: &Layout,
+    request: &Request,
+    told: &mut Progression<'_>,
+) -> Result<Outcome, Error> {
     check_places(layout)?;
     hardening::harden().map_err(Cause::from).map_err(stopped(Step::Folders))?;
     let _lock = Lock::take(layout)?;
     let mut progress = Progress::load(layout);
     let config = match Config::load(&layout.config_file()) {
         Ok(config) if progress.finished => {
-            told.say(&format!("{} is already set up: nothing changed.", config.node.name))?;
-            return Ok(Outcome::NothingChanged);
+            told.say(&format!("{} is already set up: nothing changed.", config.node.name));
+            return Ok(Outcome::NothingChanged { differences: request.differences(&config) });
         }
         Ok(config) => {
-            told.say(&format!("Setting up {} continues:", config.node.name))?;
+            same_as_before(layout, request, &config)?;
+            told.say(&format!("Setting up {} continues:", config.node.name));
             told.step(Step::Folders, folders(layout))?;
             told.step(Step::Configuration, configuration::write(layout, &config))?;
             config
@@ -62,8 +76,23 @@ pub fn init(layout: &Layout, request: &Request, out: &mut dyn Write) -> Result<O
     };
     run_services(layout, &config, &mut progress, told)?;
     told.step(Step::Finish, finish(layout, &mut progress))?;
-    told.say(&farewell(layout, &config))?;
+    told.say(&farewell(layout, &config));
     Ok(Outcome::SetUp)
+}
+
+/// An interrupted set-up goes on with what it was asked for; something else would be made from two
+/// halves.
+fn same_as_before(layout: &Layout, request: &Request, config: &Config) -> Result<(), Error> {
+    let differences = request.differences(config);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Unusable(format!(
+        "the set-up that was interrupted asked for something else: {}. Run it without these options, or change {} \
+         first",
+        differences.join(", "),
+        layout.config_file().display(),
+    )))
 }
 
 fn stopped(step: Step) -> impl FnOnce(Cause) -> Error {
@@ -133,7 +162,7 @@ fn configure(
         None => own_name()?,
     };
     check_descriptors(request)?;
-    told.say(&format!("Setting up {host}:"))?;
+    told.say(&format!("Setting up {host}:"));
     told.step(Step::Folders, folders(layout))?;
     let ca_token = told.result_of(
         Step::CaToken,
@@ -160,7 +189,7 @@ fn run_services(
     let supervisor = Supervisor::without_systemd(layout.clone())
         .map_err(|error| stopped(Step::Services)(error.into()))?;
     let turn = supervisor
-        .turn(|| eprintln!("sealwright: service-control is at work; waiting until it has finished"))
+        .turn(|| say("service-control is at work; waiting until it has finished"))
         .map_err(|error| stopped(Step::Services)(error.into()))?;
     let worked = told
         .step(Step::Services, services::start(layout, &turn, progress))
@@ -183,12 +212,12 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
     told.step(Step::TrustedRoots, trust::ensure(&vmafdd, &vmcad))
 }
 
-/// Modes: private is what holds databases, tokens and PINs; clients must reach the sockets and read
-/// the template.
+/// Modes: private is what holds databases, tokens and PINs; clients must reach the sockets, the
+/// template and the CA's certificate.
 fn folders(layout: &Layout) -> Result<Done, Cause> {
     let state = layout.state();
     let configuration = layout.config_file();
-    let mut made = files::folder(&state, 0o700)?;
+    let mut made = files::folder(&state, files::PASSAGE)?;
     if let Some(folder) = configuration.parent() {
         made |= files::folder(folder, 0o755)?;
     }
@@ -197,10 +226,13 @@ fn folders(layout: &Layout) -> Result<Done, Cause> {
     // The gateway has no database.
     let databases = services::NEEDED.map(|service| layout.database(service));
     let logs = Service::ALL.map(|service| layout.log_file(service));
-    for file in databases.iter().chain(&logs).chain([&layout.root_cer()]) {
+    for file in databases.iter().chain(&logs) {
         if let Some(folder) = file.parent() {
             made |= files::folder(folder, 0o700)?;
         }
+    }
+    if let Some(folder) = layout.root_cer().parent() {
+        made |= files::folder(folder, 0o755)?;
     }
     let place = layout.root().unwrap_or(&state).display().to_string();
     Ok(if made { Done::Made(format!("made under {place}")) } else { Done::Found(place) })
@@ -251,8 +283,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{check_places, folders, init};
     use crate::base::{KeyAlgorithm, Layout};
-    use crate::cli::sealwright::{Domain, Request, TokenChoice};
-    use crate::config::ProfileName;
+    use crate::cli::sealwright::{Request, TokenChoice};
     use crate::setup::Error;
     use crate::setup::step::Done;
     use std::os::unix::fs::PermissionsExt;
@@ -260,15 +291,14 @@ mod tests {
     fn request() -> Request {
         Request {
             host: None,
-            domain: Domain::default(),
-            key_algorithm: KeyAlgorithm::P256,
-            profile: ProfileName::default(),
+            domain: None,
+            key_algorithm: Some(KeyAlgorithm::P256),
+            profile: None,
             listen: None,
             allow_imported_ca_keys: false,
             operators: Vec::new(),
             ca_token: TokenChoice::NewSoftHsm { module: None },
             sealing_token: TokenChoice::NewSoftHsm { module: None },
-            says_something: false,
         }
     }
 
@@ -301,7 +331,8 @@ mod tests {
         for (name, expected) in [
             ("etc", 0o755),
             ("etc/pins", 0o700),
-            ("lib", 0o700),
+            ("lib", 0o711),
+            ("lib/vmca", 0o755),
             ("lib/vmafdd", 0o700),
             ("run", 0o755),
             ("log", 0o700),

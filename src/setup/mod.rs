@@ -48,14 +48,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn set_up(layout: &Layout, request: &Request) -> ExitCode {
     match init(layout, request, &mut std::io::stdout().lock()) {
         Ok(Outcome::SetUp) => ExitCode::SUCCESS,
-        Ok(Outcome::NothingChanged) => {
-            if request.says_something {
-                eprintln!(
-                    "sealwright: the options were not used; change {} and restart the services instead",
-                    layout.config_file().display()
-                );
-            }
-            ExitCode::SUCCESS
+        Ok(Outcome::NothingChanged { differences }) if differences.is_empty() => ExitCode::SUCCESS,
+        Ok(Outcome::NothingChanged { differences }) => {
+            sealwright::say(&format!(
+                "not as asked for, and not changed: {}. Change {} and restart the services; a CA key of another \
+                 kind is made by certool --selfca or --gencacsr with --key-algorithm",
+                differences.join(", "),
+                layout.config_file().display()
+            ));
+            ExitCode::FAILURE
         }
         Err(error) => {
             sealwright::complain(&error);
@@ -63,8 +64,8 @@ fn set_up(layout: &Layout, request: &Request) -> ExitCode {
                 Error::Busy => sealwright::TRY_AGAIN_LATER.into(),
                 Error::Unusable(_) => sealwright::MISUSE.into(),
                 Error::Stopped { .. } => {
-                    eprintln!(
-                        "sealwright: correct that and run the same `sealwright init` again; it continues with this step"
+                    sealwright::say(
+                        "correct that and run the same `sealwright init` again; it continues with this step",
                     );
                     ExitCode::FAILURE
                 }

@@ -1,7 +1,7 @@
 //! The steps, and how they are told.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::{Cause, Error};
 
@@ -57,12 +57,31 @@ pub(super) enum Done {
 }
 
 /// Where the progress goes: one line a step.
-pub(super) struct Progression<'a>(pub(super) &'a mut dyn Write);
+///
+/// A reader who goes away does not stop the work: a set-up is worth more than the words about it.
+pub(super) struct Progression<'a> {
+    out: &'a mut dyn Write,
+    lost: Option<io::Error>,
+}
 
-impl Progression<'_> {
+impl<'a> Progression<'a> {
+    pub(super) fn new(out: &'a mut dyn Write) -> Self {
+        Self { out, lost: None }
+    }
+
+    /// What became of the words, at the end. A closed pipe is no failure (`| head`).
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        match self.lost.take() {
+            Some(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(cause)),
+            _ => Ok(()),
+        }
+    }
+
     /// Prints a sentence.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), Error> {
-        writeln!(self.0, "{text}").and_then(|()| self.0.flush()).map_err(Error::Output)
+    pub(super) fn say(&mut self, text: &str) {
+        if let Err(cause) = writeln!(self.out, "{text}").and_then(|()| self.out.flush()) {
+            self.lost.get_or_insert(cause);
+        }
     }
 
     /// Tells what became of a step that has no result besides.
@@ -78,8 +97,8 @@ impl Progression<'_> {
     ) -> Result<T, Error> {
         let (result, done) = done.map_err(|cause| Error::Stopped { step, cause })?;
         match done {
-            Done::Made(what) => self.say(&format!("  {step:<22} {what}"))?,
-            Done::Found(what) => self.say(&format!("  {step:<22} {what} (was there)"))?,
+            Done::Made(what) => self.say(&format!("  {step:<22} {what}")),
+            Done::Found(what) => self.say(&format!("  {step:<22} {what} (was there)")),
         }
         Ok(result)
     }

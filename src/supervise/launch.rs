@@ -19,16 +19,30 @@ use crate::config::{Config, TokenRole};
 /// How long a service may take until it serves: it opens its database, logs in to its token and
 /// checks its keys.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a service may say that something is in its way before that counts as the answer. It tries
+/// on by itself after one second and after three.
+const OBSTACLE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long to watch for the end of the process between two questions.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(40);
 
-/// Starts the program and waits until it serves.
-pub(super) fn start(layout: &Layout, programs: &Path, service: Service) -> Result<Health, Error> {
+/// Starts the program, gives it a share of our turn, and waits until it serves.
+pub(super) fn start(
+    layout: &Layout,
+    programs: &Path,
+    service: Service,
+    turn: &File,
+) -> Result<Health, Error> {
     let pin = prompted_pin(layout, service)?;
     let log = layout.log_file(service);
     let output = open_log(&log)?;
     let length = output.metadata().map_or(0, |found| found.len());
-    let mut child = spawn(layout, &programs.join(service.name()), &output, pin.is_some())?;
+    let mut child = spawn(
+        layout,
+        &programs.join(service.name()),
+        &output,
+        // A service that is given its PIN reads it from here, and gets no share.
+        if pin.is_some() { None } else { Some(turn) },
+    )?;
     if let (Some(pin), Some(mut input)) = (pin, child.stdin.take()) {
         // A service that ended before it read the PIN is noticed below.
         let _ended =
@@ -55,17 +69,12 @@ pub(super) fn start(layout: &Layout, programs: &Path, service: Service) -> Resul
                 said: log_tail::since(&log, length),
             })
         }
-        Ready::Late(last) => {
+        Ready::Late { seconds, last } => {
             // What does not serve does not stay: systemd does the same.
             if let Some(process) = &process {
                 stop::end(service, process)?;
             }
-            Err(Error::NotReady {
-                service,
-                seconds: READY_DEADLINE.as_secs(),
-                last,
-                said: log_tail::since(&log, length),
-            })
+            Err(Error::NotReady { service, seconds, last, said: log_tail::since(&log, length) })
         }
     }
 }
@@ -80,9 +89,9 @@ pub(super) fn already(
         Ready::Serves(health) => Ok(Some(health)),
         Ready::Ended => Ok(None),
         // Not ours to end: whoever started it may be looking at it just now.
-        Ready::Late(last) => Err(Error::NotReady {
+        Ready::Late { seconds, last } => Err(Error::NotReady {
             service,
-            seconds: READY_DEADLINE.as_secs(),
+            seconds,
             last,
             said: format!(
                 "It runs as process {}; see {}.",
@@ -99,13 +108,16 @@ enum Ready {
     Serves(Health),
     /// The process is gone.
     Ended,
-    /// Time is up; what was heard last.
-    Late(String),
+    /// Time is up, or something is in its way; what was heard last.
+    Late { seconds: u64, last: String },
 }
 
-/// Asks until the service serves, the process ends, or time is up.
+/// Asks until the service serves, the process ends, or time is up. A service that is down and says
+/// why is not only on its way, so less time is enough for it.
 fn wait_ready(layout: &Layout, service: Service, process: &Process) -> Result<Ready, Error> {
     let started = Instant::now();
+    let late = |last| Ok(Ready::Late { seconds: started.elapsed().as_secs(), last });
+    let mut in_the_way: Option<Instant> = None;
     loop {
         let ended = process.ends_within(BETWEEN_QUESTIONS).map_err(|cause| Error::Machine {
             what: format!("{service} cannot be watched (poll)"),
@@ -116,13 +128,24 @@ fn wait_ready(layout: &Layout, service: Service, process: &Process) -> Result<Re
         }
         let last = match ask(layout, service) {
             Ok(health) if serves(&health, service) => return Ok(Ready::Serves(health)),
-            Ok(health) => {
-                health.detail.unwrap_or_else(|| "it says that it does not serve".to_owned())
+            Ok(Health { detail: Some(obstacle), .. }) => {
+                let since = in_the_way.get_or_insert_with(Instant::now);
+                if since.elapsed() >= OBSTACLE_DEADLINE {
+                    return late(obstacle);
+                }
+                obstacle
             }
-            Err(error) => error.to_string(),
+            Ok(_) => {
+                in_the_way = None;
+                "it says that it does not serve yet".to_owned()
+            }
+            Err(error) => {
+                in_the_way = None;
+                error.to_string()
+            }
         };
         if started.elapsed() >= READY_DEADLINE {
-            return Ok(Ready::Late(last));
+            return late(last);
         }
     }
 }
@@ -139,7 +162,8 @@ fn prompted_pin(layout: &Layout, service: Service) -> Result<Option<Pin>, Error>
     if config.token(role).pin != PinSource::Prompt.to_string() {
         return Ok(None);
     }
-    eprintln!("{service} needs the PIN of the {role} token.");
+    // Where nobody can be told, nobody answers the prompt either.
+    let _told = writeln!(std::io::stderr(), "{service} needs the PIN of the {role} token.");
     PinSource::Prompt.read().map(Some).map_err(|cause| Error::Pin { service, cause })
 }
 
@@ -162,7 +186,12 @@ fn open_log(path: &Path) -> Result<File, Error> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(unwritable)
 }
 
-fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Result<Child, Error> {
+fn spawn(
+    layout: &Layout,
+    program: &Path,
+    output: &File,
+    turn: Option<&File>,
+) -> Result<Child, Error> {
     let failed = |cause| Error::Machine {
         what: format!(
             "{} cannot be started; the programs of the appliance belong into one folder",
@@ -176,7 +205,10 @@ fn spawn(layout: &Layout, program: &Path, output: &File, with_input: bool) -> Re
     }
     command
         .arg("--detach")
-        .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
+        .stdin(match turn {
+            Some(turn) => turn.try_clone().map_err(failed)?.into(),
+            None => Stdio::piped(),
+        })
         .stdout(output.try_clone().map_err(failed)?)
         .stderr(output.try_clone().map_err(failed)?)
         .spawn()

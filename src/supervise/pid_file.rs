@@ -11,24 +11,13 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::process::Pid;
-use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::process::{Process, boot_id};
+use crate::base::ProcessIdentity;
 
 /// The largest record that is read; real ones have about 80 octets.
 const LARGEST: u64 = 4096;
-
-/// What a service writes into its pid file, as JSON.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Record {
-    /// Process id.
-    pub(super) pid: i32,
-    /// When it started: clock ticks after boot (`/proc/PID/stat`, field 22).
-    pub(super) start_ticks: u64,
-    /// `/proc/sys/kernel/random/boot_id`.
-    pub(super) boot_id: String,
-}
 
 /// What a pid file says about its service.
 #[derive(Debug)]
@@ -58,7 +47,7 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     if let Err(cause) = (&mut file).take(LARGEST).read_to_string(&mut text) {
         return Err(unreadable(path, cause));
     }
-    let Ok(record) = serde_json::from_str::<Record>(&text) else {
+    let Ok(record) = serde_json::from_str::<ProcessIdentity>(&text) else {
         return Ok(Found::Untrusted("it does not say (yet) which process holds it".to_owned()));
     };
     match believe(&record).map_err(|cause| unreadable(path, cause))? {
@@ -81,7 +70,7 @@ fn open(path: &Path) -> Result<Option<File>, Error> {
 
 /// The order matters: first take hold of whoever has the number now, then check that this is the one
 /// who was meant. A process that got the number later started later, and fails the check.
-fn believe(record: &Record) -> std::io::Result<Result<Process, String>> {
+fn believe(record: &ProcessIdentity) -> std::io::Result<Result<Process, String>> {
     if record.boot_id != boot_id()? {
         return Ok(Err("it was written before the machine was started".to_owned()));
     }

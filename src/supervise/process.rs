@@ -10,6 +10,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
+use crate::base::ProcessIdentity;
+
 /// A process that lived when this value was made. Whatever happens to its number afterwards, the
 /// descriptor keeps meaning this process.
 #[derive(Debug)]
@@ -69,13 +71,9 @@ impl Process {
     }
 }
 
-/// Field 22 of `/proc/PID/stat` (proc(5)).
 fn start_ticks(pid: i32) -> io::Result<Option<u64>> {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // The second field is the program's name in parentheses and may hold blanks and parentheses.
-        Ok(text) => text
-            .rsplit_once(") ")
-            .and_then(|(_, fields)| fields.split(' ').nth(19)?.parse().ok())
+        Ok(text) => ProcessIdentity::start_ticks_in(&text)
             .map(Some)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/PID/stat")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

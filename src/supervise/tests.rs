@@ -7,11 +7,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::pid_file::Record;
 use super::process::{Process, boot_id};
 use super::systemd::Systemctl;
 use super::{By, Error, Started, Status, Stopped, Supervisor};
-use crate::base::{Layout, Service};
+use crate::base::{Layout, ProcessIdentity, Service};
 
 /// A process that would be hit if a pid file were believed too easily.
 struct Victim(Child);
@@ -21,10 +20,10 @@ impl Victim {
         Self(Command::new("sleep").arg("600").spawn().unwrap())
     }
 
-    fn record(&self) -> Record {
+    fn record(&self) -> ProcessIdentity {
         let pid = rustix::process::Pid::from_child(&self.0);
         let process = Process::open(pid).unwrap().unwrap();
-        Record {
+        ProcessIdentity {
             pid: process.id(),
             start_ticks: process.start_ticks().unwrap().unwrap(),
             boot_id: boot_id().unwrap(),
@@ -62,7 +61,7 @@ impl Appliance {
         &self.supervisor.layout
     }
 
-    fn write_pid_file(&self, service: Service, record: &Record) -> File {
+    fn write_pid_file(&self, service: Service, record: &ProcessIdentity) -> File {
         let file = File::create(self.layout().pid_file(service)).unwrap();
         serde_json::to_writer(&file, record).unwrap();
         file
@@ -152,7 +151,7 @@ impl Victim {
 
 #[test]
 fn a_process_that_only_has_the_number_is_never_signalled() {
-    type Forge = fn(&mut Record);
+    type Forge = fn(&mut ProcessIdentity);
     let forged: [(Forge, &str); 3] = [
         (|r| r.start_ticks -= 1, "not the one that wrote it"),
         (|r| r.start_ticks += 1, "not the one that wrote it"),
@@ -182,7 +181,7 @@ fn numbers_that_are_no_process_are_never_signalled() {
     // 0 and negative numbers mean groups of processes to kill(2); the last one is above every limit.
     for pid in [0, -1, 1 << 30] {
         let appliance = Appliance::new();
-        let record = Record { pid, start_ticks: 0, boot_id: boot_id().unwrap() };
+        let record = ProcessIdentity { pid, start_ticks: 0, boot_id: boot_id().unwrap() };
         let file = appliance.write_pid_file(Service::Vmcad, &record);
         file.lock().unwrap();
         assert!(matches!(appliance.stop(Service::Vmcad), Err(Error::Untrusted { .. })));
@@ -344,4 +343,23 @@ fn a_child_that_was_stopped_ended_by_the_signal_that_asks() {
     process.signal(rustix::process::Signal::TERM).unwrap();
     assert_eq!(victim.0.wait().unwrap().signal(), Some(15));
     assert!(process.ends_within(std::time::Duration::ZERO).unwrap());
+}
+
+#[test]
+fn a_service_on_its_way_keeps_the_turn_of_a_starter_that_is_gone() {
+    let appliance = Appliance::new().configured();
+    let on_its_way = appliance.folder.path().join("on-its-way");
+    File::create(&on_its_way).unwrap();
+    appliance.program(
+        "vmdird",
+        "(while [ -e \"$2/on-its-way\" ]; do sleep 0.05; done) <&0 >&- 2>&- &\nexit 3\n",
+    );
+    appliance.start(Service::Vmdird).unwrap_err();
+    let mut waited = false;
+    let next = appliance.supervisor.turn(|| {
+        waited = true;
+        std::fs::remove_file(&on_its_way).unwrap();
+    });
+    next.unwrap();
+    assert!(waited);
 }

@@ -11,10 +11,13 @@ use crate::api::Health;
 use crate::base::Service;
 
 /// The right to start and stop services; at most one process of an appliance has it.
+///
+/// A service on its way has it too, through its standard input, until its pid file says who it is:
+/// otherwise whoever comes after a starter that was killed would find nothing to stop.
 #[derive(Debug)]
 pub struct Turn<'a> {
     supervisor: &'a Supervisor,
-    _lock: File,
+    lock: File,
 }
 
 /// A service that was asked to start runs.
@@ -75,7 +78,7 @@ impl<'a> Turn<'a> {
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
-        Ok(Self { supervisor, _lock: lock })
+        Ok(Self { supervisor, lock })
     }
 
     /// Starts a service and waits until it serves. One that runs already is left alone.
@@ -99,7 +102,8 @@ impl<'a> Turn<'a> {
                 }
             }
         }
-        launch::start(layout, programs, service).map(|health| Started::Now(Some(health)))
+        launch::start(layout, programs, service, &self.lock)
+            .map(|health| Started::Now(Some(health)))
     }
 
     /// Stops a service: asks it to end, waits, and kills it if it must be. One that does not run is

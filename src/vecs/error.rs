@@ -91,13 +91,6 @@ impl Error {
 
     /// This layer's sentence and those beneath it, for an operator.
     pub fn sentence(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
+        crate::base::sentences(self)
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::copies::{self, Moment};
 use super::wire::{self, Answer, PinWords, Request, SecretText, Word, Work};
-use crate::base::{Clock, KeyAlgorithm, Layout, SystemClock};
+use crate::base::{Clock, KeyAlgorithm, Layout, SystemClock, sentences};
 use crate::config::{TokenRole, TokenSection};
 
 /// What the child runs: `sealwright token-workshop ROLE` (a hidden command).
@@ -63,7 +63,8 @@ impl From<hsm::Error> for Failure {
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
         let (word, what) = match failure {
-            Failure::Token(error) => (Word::of(&error), chain(&error)),
+            // The typed cause cannot travel; its sentences can.
+            Failure::Token(error) => (Word::of(&error), sentences(&error)),
             Failure::Copy(cause) => (
                 Word::Workshop,
                 format!(
@@ -75,18 +76,6 @@ impl From<Failure> for Answer {
         };
         Self::Failed { word, what }
     }
-}
-
-/// The typed cause cannot travel; its sentences can.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, Failure> {

@@ -289,7 +289,11 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn program(tool: &str) -> &'static str {
+/// The command-line tools.
+pub const TOOLS: [&str; 4] = ["sealwright", "certool", "vecs-cli", "service-control"];
+
+/// Where a tool lies.
+pub fn program(tool: &str) -> &'static str {
     match tool {
         "sealwright" => env!("CARGO_BIN_EXE_sealwright"),
         "certool" => env!("CARGO_BIN_EXE_certool"),

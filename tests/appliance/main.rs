@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod chain_install;
+mod cli_cases;
 mod enterprise;
 mod existing_tokens;
 mod gateway;

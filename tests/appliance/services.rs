@@ -24,6 +24,12 @@ fn init_twice_changes_nothing_and_says_so() {
     let said = appliance.init(&["--key-algorithm", "p-256"]);
     assert_eq!(said.status, 0, "{said:?}");
     assert!(said.stdout.contains("nothing changed"), "{said:?}");
+    assert_eq!(said.stderr, "");
+    assert_eq!(tree(&appliance), before);
+    let said = appliance.init(&["--key-algorithm", "p-384"]);
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.stdout.contains("nothing changed"), "{said:?}");
+    assert!(said.stderr.contains("--key-algorithm p-384 (it has p-256)"), "{said:?}");
     assert_eq!(tree(&appliance), before);
     appliance.start();
     verify(&appliance);
@@ -83,6 +89,68 @@ fn status_lists_what_runs_and_what_does_not() {
     assert!(said.contains("Stopped:\n gateway\n"), "{said}");
     let list = appliance.ok("service-control", &["--list"]);
     assert!(list.contains("vmcad (VMware Certificate Service)\n"), "{list}");
+    verify(&appliance);
+}
+
+#[test]
+fn a_reader_who_goes_away_does_not_stop_half_of_the_work() {
+    let appliance = Appliance::new();
+    let unread = |words: &[&str]| {
+        let mut child = appliance
+            .command("service-control")
+            .args(words)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        assert!(child.wait().unwrap().success(), "{words:?}");
+        appliance.ok("service-control", &["--status"])
+    };
+    assert_eq!(
+        unread(&["--verbose", "--start", "--all"]),
+        "Running:\n gateway vmafdd vmcad vmdird\n"
+    );
+    assert_eq!(
+        unread(&["--verbose", "--stop", "--all"]),
+        "Stopped:\n gateway vmafdd vmcad vmdird\n"
+    );
+    appliance.start();
+    verify(&appliance);
+}
+
+#[test]
+fn a_gateway_whose_port_is_taken_says_so_and_does_not_stay() {
+    let appliance = Appliance::new();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", appliance.port)).unwrap();
+    let said = appliance.run("service-control", &["--start", "--all"]);
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.stdout.contains("Failed to start services in profile ALL"), "{said:?}");
+    assert!(said.stderr.contains("cannot listen on 127.0.0.1:"), "{said:?}");
+    assert!(said.stderr.contains("choose another one"), "{said:?}");
+    let status = appliance.ok("service-control", &["--status"]);
+    assert_eq!(status, "Running:\n vmafdd vmcad vmdird\nStopped:\n gateway\n");
+    drop(taken);
+    appliance.start();
+    verify(&appliance);
+}
+
+#[test]
+fn a_service_whose_log_cannot_be_written_serves_all_the_same() {
+    let appliance = Appliance::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut vmdird = std::process::Command::new(env!("CARGO_BIN_EXE_vmdird"))
+        .env("SEALWRIGHT_ROOT", appliance.root())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    eventually("it serves", || {
+        assert!(vmdird.try_wait().unwrap().is_none(), "it ended");
+        appliance.ok("service-control", &["--status", "vmdird"]) == "Running: vmdird\n"
+    });
+    appliance.ok("service-control", &["--stop", "vmdird"]);
+    assert!(vmdird.wait().unwrap().success());
+    appliance.start();
     verify(&appliance);
 }
 

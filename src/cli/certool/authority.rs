@@ -14,7 +14,6 @@ use crate::cli::codes;
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::new_file::{Audience, NewFile};
-use crate::cli::place;
 use crate::cli::terminal::Terminal;
 use crate::x509::{Chain, ChainError, Name, certificates_from_pem};
 
@@ -40,8 +39,9 @@ pub(super) fn self_signed(
     terminal: &mut Terminal,
 ) -> Result<(), Ending> {
     let fields = read_values(values, terminal)?;
+    let node: words::Node = vmca.get(words::NODE)?;
     let request = words::SelfSign {
-        subject: hex(&fields.root_subject(&place::host_name())?),
+        subject: hex(&fields.root_subject(&node)?),
         alternative_names: fields.alternative_names_as_typed(),
         predate_minutes,
         key,

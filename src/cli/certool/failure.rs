@@ -1,7 +1,8 @@
 //! How certool reports that it could not do what it was asked to do.
 
+use crate::base::sentences;
 use crate::cli::codes;
-use crate::cli::failure::{Failure, with_causes};
+use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::terminal::Terminal;
 use crate::x509;
@@ -77,7 +78,7 @@ pub(super) fn from_x509(error: &x509::Error) -> Failure {
         x509::Error::Country(_) => codes::INVALID_PARAMETER,
         x509::Error::Building(_) => codes::CANNOT_FORM_REQUEST,
     };
-    Failure::new(code, with_causes(error))
+    Failure::new(code, sentences(error))
 }
 
 /// A key file that cannot be taken in: either it cannot be read, or it cannot hold a key.
@@ -97,5 +98,5 @@ pub(super) fn from_key(path: &std::path::Path, error: &x509::Error) -> Failure {
         x509::Error::KeyNotAccepted(_) => codes::INVALID_KEY_LENGTH,
         _ => codes::KEY_DECODE_FAILURE,
     };
-    Failure::new(code, format!("{}: {}", path.display(), with_causes(error)))
+    Failure::new(code, format!("{}: {}", path.display(), sentences(error)))
 }

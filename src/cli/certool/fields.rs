@@ -5,9 +5,6 @@ use crate::cli::codes;
 use crate::cli::failure::Failure;
 use crate::x509::{AlternativeNames, Name, SubjectFields};
 
-/// The directory domain whose components end the name of a self-signed CA where nothing is said.
-const DEFAULT_DOMAIN: &str = "vsphere.local";
-
 /// Ten values, each an option of certool and a key of its configuration file, with the same name.
 /// A comma separates several values where several are possible.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -102,15 +99,14 @@ impl Fields {
 
     /// The subject of a self-signed CA: the organization is this machine, there is no locality, and
     /// the domain is always there. Products verify the names of shipped roots by this shape.
-    pub(super) fn root_subject(&self, host_name: &str) -> Result<Name, Failure> {
+    pub(super) fn root_subject(&self, node: &words::Node) -> Result<Name, Failure> {
         named(&SubjectFields {
             common_name: said(&self.name),
-            domain_component: said(&self.domain_component)
-                .or_else(|| Some(DEFAULT_DOMAIN.to_owned())),
+            domain_component: said(&self.domain_component).or_else(|| Some(node.domain.clone())),
             country: Some(self.checked_country()?),
             state: said(&self.state),
             locality: None,
-            organization: Some(host_name.to_owned()).filter(|name| !name.is_empty()),
+            organization: Some(node.name.clone()),
             org_unit: said(&self.org_unit),
         })
     }

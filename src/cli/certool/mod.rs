@@ -110,6 +110,13 @@ fn not_understood(error: &clap::Error) -> Ending {
             })
             .map(|long| format!("--{long}"))
             .collect();
+        // The original's options for another account. A password there is in the process table.
+        if ["--srp-upn", "--srp-pwd"].contains(&word.as_str()) {
+            return Ending::NotUnderstood(format!(
+                "{word} is not accepted: VMCA knows its caller by the user who runs certool; leave it out, and a \
+                 password typed here should be changed"
+            ));
+        }
         return Ending::NotUnderstood(if fitting.len() > 1 {
             format!("option '{word}' is ambiguous; it fits {}", fitting.join(", "))
         } else {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::{Layout, Service};
+use crate::api::ca::{NODE, Node};
+use crate::base::{Layout, Service, sentences};
 use crate::cli::codes;
-use crate::cli::failure::{Failure, with_causes};
+use crate::cli::failure::Failure;
 use crate::cli::place;
 use crate::client::{Client, Error};
 
@@ -20,15 +21,18 @@ const DEADLINE: Duration = Duration::from_secs(180);
 pub(super) enum Vmca {
     /// The service of this machine.
     Here(Client),
-    /// Another host. Only a command that needs the server minds.
-    Elsewhere(String),
+    /// A host by a name that may be this machine's: only the service knows what the machine is called.
+    /// Only a command that needs the server minds.
+    Named(Client, String),
 }
 
 impl Vmca {
     pub(super) fn new(server: Option<&str>, layout: &Layout) -> Self {
         let socket = layout.socket(Service::Vmcad);
         match server {
-            Some(host) if !is_here(host, &socket) => Self::Elsewhere(host.to_owned()),
+            Some(host) if !is_here(host, &socket) => {
+                Self::Named(Client::new(&socket, DEADLINE), host.to_owned())
+            }
             _ => Self::Here(Client::new(&socket, DEADLINE)),
         }
     }
@@ -48,12 +52,15 @@ impl Vmca {
     fn client(&self) -> Result<&Client, Failure> {
         match self {
             Self::Here(client) => Ok(client),
-            Self::Elsewhere(host) => Err(Failure::new(
-                codes::RPC_CONNECT_REJECTED,
-                format!(
-                    "--server={host} is another host; VMCA answers only on its own machine, so run certool there"
-                ),
-            )),
+            Self::Named(client, host) => match client.get::<Node>(NODE) {
+                Ok(node) if node.name.eq_ignore_ascii_case(host) => Ok(client),
+                _ => Err(Failure::new(
+                    codes::RPC_CONNECT_REJECTED,
+                    format!(
+                        "--server={host} is another host; VMCA answers only on its own machine, so run certool there"
+                    ),
+                )),
+            },
         }
     }
 }
@@ -74,6 +81,6 @@ fn failed(error: &Error) -> Failure {
                 socket.display()
             ),
         ),
-        Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, with_causes(error)),
+        Error::Protocol(_) => Failure::new(codes::UNAVAILABLE, sentences(error)),
     }
 }

@@ -89,7 +89,7 @@ enum CaVerb {
     },
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Args)]
+#[derive(Debug, Args)]
 struct InitFlags {
     /// Name by which clients reach this machine: DNS name or IP address [default: the host's name]
     #[arg(long, value_name = "NAME")]
@@ -182,7 +182,6 @@ impl TryFrom<InitFlags> for Request {
     type Error = Misuse;
 
     fn try_from(flags: InitFlags) -> Result<Self, Misuse> {
-        let says_something = flags != InitFlags::default();
         let module = flags.softhsm_module;
         if module.is_some() && flags.ca_token.is_some() && flags.sealing_token.is_some() {
             return Err(Misuse::NothingToMake);
@@ -203,16 +202,14 @@ impl TryFrom<InitFlags> for Request {
         };
         Ok(Self {
             host: value::<HostName>("--hostname", flags.hostname)?,
-            domain: value::<Domain>("--domain", flags.domain)?.unwrap_or_default(),
-            key_algorithm: value("--key-algorithm", flags.key_algorithm)?
-                .unwrap_or(KeyAlgorithm::Rsa(3072)),
-            profile: profile(flags.profile.as_deref())?,
+            domain: value::<Domain>("--domain", flags.domain)?,
+            key_algorithm: value::<KeyAlgorithm>("--key-algorithm", flags.key_algorithm)?,
+            profile: flags.profile.as_deref().map(profile).transpose()?,
             listen: value::<SocketAddr>("--listen", flags.listen)?,
             allow_imported_ca_keys: flags.allow_imported_ca_keys,
             operators: flags.operator,
             ca_token: ca.choice(module.as_ref())?,
             sealing_token: sealing.choice(module.as_ref())?,
-            says_something,
         })
     }
 }
@@ -275,19 +272,12 @@ fn value<T: std::str::FromStr<Err: std::fmt::Display>>(
     .transpose()
 }
 
-fn profile(text: Option<&str>) -> Result<ProfileName, Misuse> {
+fn profile(text: &str) -> Result<ProfileName, Misuse> {
     let known = [ProfileName::VmcaCompat, ProfileName::Strict];
-    match text {
-        None => Ok(ProfileName::default()),
-        Some(text) => {
-            known.into_iter().find(|profile| profile.to_string() == text).ok_or_else(|| {
-                Misuse::Value {
-                    option: "--profile".to_owned(),
-                    why: format!("there is no profile '{text}'; choose vmca-compat or strict"),
-                }
-            })
-        }
-    }
+    known.into_iter().find(|profile| profile.to_string() == text).ok_or_else(|| Misuse::Value {
+        option: "--profile".to_owned(),
+        why: format!("there is no profile '{text}'; choose vmca-compat or strict"),
+    })
 }
 
 #[cfg(test)]
@@ -314,11 +304,9 @@ mod tests {
     #[test]
     fn init_without_options_means_the_defaults() {
         let request = request("init");
-        assert!(request.host.is_none() && request.listen.is_none());
-        assert_eq!(request.domain.to_string(), "vsphere.local");
-        assert_eq!(request.key_algorithm, KeyAlgorithm::Rsa(3072));
-        assert_eq!(request.profile, ProfileName::VmcaCompat);
-        assert!(!request.allow_imported_ca_keys && !request.says_something);
+        assert!(request.host.is_none() && request.listen.is_none() && request.domain.is_none());
+        assert!(request.key_algorithm.is_none() && request.profile.is_none());
+        assert!(!request.allow_imported_ca_keys);
         for token in [request.ca_token, request.sealing_token] {
             assert!(matches!(token, TokenChoice::NewSoftHsm { module: None }));
         }
@@ -333,12 +321,12 @@ mod tests {
              --ca-pin credential:ca --ca-env A=b=c",
         );
         assert_eq!(request.host.unwrap().to_string(), "vc.example");
-        assert_eq!(request.domain.to_string(), "corp.example");
-        assert_eq!(request.key_algorithm, KeyAlgorithm::P384);
-        assert_eq!(request.profile, ProfileName::Strict);
+        assert_eq!(request.domain.unwrap().to_string(), "corp.example");
+        assert_eq!(request.key_algorithm, Some(KeyAlgorithm::P384));
+        assert_eq!(request.profile, Some(ProfileName::Strict));
         assert_eq!(request.listen.unwrap().port(), 8443);
         assert_eq!(request.operators, ["alice", "bob"]);
-        assert!(request.allow_imported_ca_keys && request.says_something);
+        assert!(request.allow_imported_ca_keys);
         let TokenChoice::Existing { module, uri, pin, environment } = request.ca_token else {
             panic!("the CA token exists");
         };

@@ -1,6 +1,7 @@
 //! `sealwright`: the front end of setting up and looking after the appliance. It says what is meant;
 //! setting up itself is a floor of its own above.
 
+mod difference;
 mod flags;
 mod paper;
 mod pin_words;
@@ -14,8 +15,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use super::{failure, place};
-use crate::base::Layout;
+use super::place;
+use super::terminal::Terminal;
+use crate::base::{Layout, sentences};
 use crate::config::TokenRole;
 use flags::Flags;
 
@@ -63,7 +65,7 @@ pub fn command() -> clap::Command {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Called, ExitCode> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let misuse = |sentence: String| {
-        eprintln!("sealwright: {sentence}");
+        say(&sentence);
         ExitCode::from(MISUSE)
     };
     // Before clap, whose messages repeat what was typed.
@@ -78,17 +80,32 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Called, Ex
 }
 
 /// `--root`, otherwise what the environment says.
-///
-/// A relative folder is made absolute: services get it on their command line and leave the present
-/// folder.
 pub(in crate::cli) fn layout(root: Option<PathBuf>) -> Layout {
     match root {
-        Some(root) => Layout::under(std::path::absolute(&root).unwrap_or(root)),
+        Some(root) => Layout::under(place::lasting(&root)),
         None => place::layout_from_environment(),
     }
 }
 
+/// A line for the operator, on standard error.
+pub fn say(sentence: &str) {
+    Terminal::default().err(&format!("sealwright: {sentence}"));
+}
+
 /// Prints an error with its causes for the operator.
 pub fn complain(error: &dyn Error) {
-    eprintln!("sealwright: {}", failure::with_causes(error));
+    say(&sentences(error));
+}
+
+/// Prints a result on standard output, and says where it could not be written.
+fn print_result(text: &str) -> ExitCode {
+    let mut terminal = Terminal::default();
+    terminal.out(text);
+    match terminal.finish() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(lost) => {
+            say(&format!("the output could not be written: {lost}"));
+            ExitCode::FAILURE
+        }
+    }
 }

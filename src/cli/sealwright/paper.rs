@@ -1,12 +1,13 @@
 //! Shell completions and manual pages, made from the same tables that read the command lines.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use clap_complete::Shell;
 
+use super::{print_result, say};
 use crate::cli::{certool, service_control, vecs_cli};
 
 /// Something to print about the tools.
@@ -44,30 +45,25 @@ impl Tool {
 
 /// Prints it.
 pub fn print(paper: &Paper) -> ExitCode {
-    let printed = match paper {
+    match paper {
         Paper::Completions(shell, tool) => completions(*shell, *tool),
-        Paper::Manual(folder) => manual(folder),
-    };
-    match printed {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(cause) => {
-            eprintln!("sealwright: {cause}");
-            ExitCode::FAILURE
-        }
+        Paper::Manual(folder) => match manual(folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(cause) => {
+                say(&cause.to_string());
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
-fn completions(shell: Shell, tool: Tool) -> io::Result<()> {
+fn completions(shell: Shell, tool: Tool) -> ExitCode {
     let mut command = tool.command();
     let name = command.get_name().to_owned();
     // Into memory first, because clap panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
-    match io::stdout().lock().write_all(&script) {
-        // The reader has seen enough.
-        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    print_result(&String::from_utf8_lossy(&script))
 }
 
 fn manual(folder: &Path) -> io::Result<()> {

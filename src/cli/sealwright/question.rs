@@ -1,14 +1,13 @@
 //! `sealwright ca`: what the appliance is and was as a CA.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::complain;
+use super::{complain, print_result, say};
 use crate::api::ca::{AUTHORITIES, Authority, RETIRE, Retire};
 use crate::base::{Layout, Service};
 use crate::client::{Client, Error};
@@ -35,12 +34,9 @@ pub fn ask(layout: &Layout, question: &Question) -> ExitCode {
             .map(|()| format!("CA {id} is retired: no more revocation lists are signed for it.\n")),
     };
     match answer {
-        Ok(text) => match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_closed) => ExitCode::FAILURE,
-        },
+        Ok(text) => print_result(&text),
         Err(Error::Refused(problem)) => {
-            eprintln!("sealwright: {} (error {})", problem.detail, problem.code);
+            say(&format!("{} (error {})", problem.detail, problem.code));
             ExitCode::FAILURE
         }
         Err(error) => {

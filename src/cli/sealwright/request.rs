@@ -16,12 +16,12 @@ use crate::config::ProfileName;
 pub struct Request {
     /// Name of this machine (the primary network identifier); none: the one that its kernel has.
     pub host: Option<HostName>,
-    /// Directory domain.
-    pub domain: Domain,
-    /// Kind of the CA key.
-    pub key_algorithm: KeyAlgorithm,
-    /// Certificate profile.
-    pub profile: ProfileName,
+    /// Directory domain; none: the default one.
+    pub domain: Option<Domain>,
+    /// Kind of the CA key; none: RSA-3072.
+    pub key_algorithm: Option<KeyAlgorithm>,
+    /// Certificate profile; none: the default one.
+    pub profile: Option<ProfileName>,
     /// Where the gateway listens; none: as the configuration's default says.
     pub listen: Option<SocketAddr>,
     /// Whether CA keys that lay in files may be imported.
@@ -32,8 +32,6 @@ pub struct Request {
     pub ca_token: TokenChoice,
     /// Where the wrapping key is.
     pub sealing_token: TokenChoice,
-    /// Whether any option was given: an appliance that is set up already cannot follow it.
-    pub says_something: bool,
 }
 
 /// Which token a role gets.

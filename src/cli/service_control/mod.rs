@@ -6,15 +6,14 @@ mod operate;
 mod status;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
 use self::flags::{Command, Flags};
-use super::failure::with_causes;
 use super::sealwright;
-use crate::base::{Layout, Service};
+use super::terminal::Terminal;
+use crate::base::{Layout, Service, sentences};
 use crate::config::{self, Config};
 use crate::supervise::Supervisor;
 
@@ -34,19 +33,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let layout = sealwright::layout(flags.root.clone());
     let verbose = flags.verbose;
+    let mut terminal = Terminal::default();
     let done = match Command::try_from(flags) {
-        Ok(command) => carry_out(&command, layout, verbose),
+        Ok(command) => carry_out(&command, layout, verbose, &mut terminal),
         Err(misuse) => {
-            eprintln!("service-control: {misuse}");
-            return ExitCode::FAILURE;
+            say(&mut terminal, &misuse.to_string());
+            Done::Badly
         }
     };
-    match done {
-        Ok(Done::Well) => ExitCode::SUCCESS,
-        Ok(Done::Badly) => ExitCode::FAILURE,
-        // Nobody reads what we print; there is nobody to tell.
-        Err(_closed) => ExitCode::FAILURE,
+    // What could not be printed has been done all the same.
+    match (done, terminal.finish()) {
+        (Done::Well, Ok(())) => ExitCode::SUCCESS,
+        (Done::Badly, Ok(())) => ExitCode::FAILURE,
+        (_, Err(lost)) => {
+            say(&mut Terminal::default(), &format!("the output could not be written: {lost}"));
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// A line for the operator, on standard error.
+fn say(terminal: &mut Terminal, sentence: &str) {
+    terminal.err(&format!("service-control: {sentence}"));
 }
 
 /// How it came out; what went wrong has been printed.
@@ -56,47 +64,49 @@ enum Done {
     Badly,
 }
 
-fn carry_out(command: &Command, layout: Layout, verbose: bool) -> io::Result<Done> {
-    let out = &mut io::stdout().lock();
+fn carry_out(command: &Command, layout: Layout, verbose: bool, terminal: &mut Terminal) -> Done {
     match command {
         Command::ListServices => {
             for service in Service::ALL {
-                writeln!(out, "{service} ({})", service.display_name())?;
+                terminal.out(&format!("{service} ({})\n", service.display_name()));
             }
-            return Ok(Done::Well);
+            return Done::Well;
         }
         Command::ListDependencies(services) => {
             for service in Service::ALL {
                 if services.iter().any(|asked| depends_on(*asked).contains(&service)) {
-                    writeln!(out, "{service}")?;
+                    terminal.out(&format!("{service}\n"));
                 }
             }
-            return Ok(Done::Well);
+            return Done::Well;
         }
         Command::Operate(_) | Command::Status(_) => {}
     }
     if let Err(config::Error::Missing(file)) = Config::load(&layout.config_file()) {
-        eprintln!(
-            "service-control: {} does not exist: this appliance is not set up. Run `sealwright init` \
-             first; if it was set up under a folder of its own, name it with --root or SEALWRIGHT_ROOT.",
-            file.display()
+        say(
+            terminal,
+            &format!(
+                "{} does not exist: this appliance is not set up. Run `sealwright init` first; if it was set \
+                 up under a folder of its own, name it with --root or SEALWRIGHT_ROOT.",
+                file.display()
+            ),
         );
-        return Ok(Done::Badly);
+        return Done::Badly;
     }
     let supervisor = match Supervisor::detect(layout) {
         Ok(supervisor) => supervisor,
         Err(error) => {
-            eprintln!("service-control: {}", with_causes(&error));
-            return Ok(Done::Badly);
+            say(terminal, &sentences(&error));
+            return Done::Badly;
         }
     };
     if verbose {
-        eprintln!("service-control: the services are {}", supervisor.means());
+        say(terminal, &format!("the services are {}", supervisor.means()));
     }
     match command {
-        Command::Status(services) => status::show(&supervisor, services, out),
-        Command::Operate(plan) => operate::carry_out(&supervisor, plan, verbose, out),
-        Command::ListServices | Command::ListDependencies(_) => Ok(Done::Well),
+        Command::Status(services) => status::show(&supervisor, services, terminal),
+        Command::Operate(plan) => operate::carry_out(&supervisor, plan, verbose, terminal),
+        Command::ListServices | Command::ListDependencies(_) => Done::Well,
     }
 }
 

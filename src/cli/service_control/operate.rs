@@ -1,13 +1,11 @@
 //! Starting, stopping and restarting.
 
-use std::io::{self, Write};
-
-use super::super::failure::with_causes;
-use super::Done;
+use super::super::terminal::Terminal;
 use super::failure;
 use super::flags::{Operation, PROFILE_SERVICES, Plan, Step};
+use super::{Done, say};
 use crate::api::{Health, State};
-use crate::base::Service;
+use crate::base::{Service, sentences};
 use crate::supervise::{Error, Started, Stopped, Supervisor, Turn};
 
 impl Operation {
@@ -31,27 +29,29 @@ impl Operation {
 }
 
 /// Does the steps in order; the first failure ends it unless the plan says to carry on.
+///
+/// A reader who went away does not: half of the services stopped is what nobody asked for.
 pub(super) fn carry_out(
     supervisor: &Supervisor,
     plan: &Plan,
     verbose: bool,
-    out: &mut dyn Write,
-) -> io::Result<Done> {
-    let turn = match supervisor.turn(|| {
-        eprintln!("service-control: another one is at work; waiting until it has finished");
-    }) {
+    terminal: &mut Terminal,
+) -> Done {
+    let taken =
+        supervisor.turn(|| say(terminal, "another one is at work; waiting until it has finished"));
+    let turn = match taken {
         Ok(turn) => turn,
         Err(error) => {
-            eprintln!("service-control: {}", with_causes(&error));
-            return Ok(Done::Badly);
+            say(terminal, &sentences(&error));
+            return Done::Badly;
         }
     };
-    writeln!(out, "Operation not cancellable. Please wait for it to finish...")?;
+    terminal.out("Operation not cancellable. Please wait for it to finish...\n");
     let mut done = Done::Well;
     for step in &plan.steps {
         let stepped = match *step {
-            Step::Service(service) => one(&turn, plan.operation, service, verbose, out)?,
-            Step::Profile => profile(&turn, plan.operation, verbose, out)?,
+            Step::Service(service) => one(&turn, plan.operation, service, verbose, terminal),
+            Step::Profile => profile(&turn, plan.operation, verbose, terminal),
         };
         if stepped == Done::Badly {
             done = Done::Badly;
@@ -60,7 +60,7 @@ pub(super) fn carry_out(
             }
         }
     }
-    Ok(done)
+    done
 }
 
 fn one(
@@ -68,50 +68,43 @@ fn one(
     operation: Operation,
     service: Service,
     verbose: bool,
-    out: &mut dyn Write,
-) -> io::Result<Done> {
+    terminal: &mut Terminal,
+) -> Done {
     let verb = operation.verb();
-    writeln!(out, "Performing {verb} operation on service {service}...")?;
-    // The line is there before the work, which takes a while.
-    out.flush()?;
-    match perform(turn, operation, service, verbose) {
+    terminal.out(&format!("Performing {verb} operation on service {service}...\n"));
+    match perform(turn, operation, service, verbose, terminal) {
         Ok(()) => {
-            writeln!(out, "Successfully {} service {service}", operation.participle())?;
-            Ok(Done::Well)
+            terminal.out(&format!("Successfully {} service {service}\n", operation.participle()));
+            Done::Well
         }
         Err(error) => {
             let json = failure::json(operation, service);
-            writeln!(out, "Error executing {verb} on service {service}. Details {json}")?;
-            writeln!(out, "Service-control failed. Error: {json}")?;
-            eprintln!("service-control: {}", with_causes(&error));
-            Ok(Done::Badly)
+            terminal.out(&format!(
+                "Error executing {verb} on service {service}. Details {json}\n\
+                 Service-control failed. Error: {json}\n"
+            ));
+            say(terminal, &sentences(&error));
+            Done::Badly
         }
     }
 }
 
 /// The profile is one step in the original's output, whatever it holds.
-fn profile(
-    turn: &Turn<'_>,
-    operation: Operation,
-    verbose: bool,
-    out: &mut dyn Write,
-) -> io::Result<Done> {
+fn profile(turn: &Turn<'_>, operation: Operation, verbose: bool, terminal: &mut Terminal) -> Done {
     let verb = operation.verb();
-    writeln!(out, "Performing {verb} operation on profile: ALL...")?;
-    out.flush()?;
+    terminal.out(&format!("Performing {verb} operation on profile: ALL...\n"));
     for service in PROFILE_SERVICES {
-        if let Err(error) = perform(turn, operation, service, verbose) {
-            writeln!(
-                out,
+        if let Err(error) = perform(turn, operation, service, verbose, terminal) {
+            terminal.out(&format!(
                 "Service-control failed. Error: Failed to {verb} services in profile ALL. RC=1, \
-                 stderr=Failed to {verb} {service}."
-            )?;
-            eprintln!("service-control: {}", with_causes(&error));
-            return Ok(Done::Badly);
+                 stderr=Failed to {verb} {service}.\n"
+            ));
+            say(terminal, &sentences(&error));
+            return Done::Badly;
         }
     }
-    writeln!(out, "Successfully {} profile: ALL.", operation.participle())?;
-    Ok(Done::Well)
+    terminal.out(&format!("Successfully {} profile: ALL.\n", operation.participle()));
+    Done::Well
 }
 
 fn perform(
@@ -119,37 +112,46 @@ fn perform(
     operation: Operation,
     service: Service,
     verbose: bool,
+    terminal: &mut Terminal,
 ) -> Result<(), Error> {
     match operation {
-        Operation::Start => start(turn, service, verbose),
-        Operation::Stop => stop(turn, service, verbose),
+        Operation::Start => start(turn, service, verbose, terminal),
+        Operation::Stop => stop(turn, service, verbose, terminal),
         Operation::Restart => {
-            stop(turn, service, verbose)?;
-            start(turn, service, verbose)
+            stop(turn, service, verbose, terminal)?;
+            start(turn, service, verbose, terminal)
         }
     }
 }
 
-fn start(turn: &Turn<'_>, service: Service, verbose: bool) -> Result<(), Error> {
+fn start(
+    turn: &Turn<'_>,
+    service: Service,
+    verbose: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
     let started = turn.start(service)?;
     if verbose && matches!(started, Started::Already(_)) {
-        eprintln!("service-control: {service} ran already");
+        say(terminal, &format!("{service} ran already"));
     }
     if let Some(Health { state: State::Degraded, detail, .. }) = started.health() {
         let detail = detail.as_deref().unwrap_or("it does not say what is missing");
-        eprintln!("service-control: {service} runs, but not everything works: {detail}");
+        say(terminal, &format!("{service} runs, but not everything works: {detail}"));
     }
     Ok(())
 }
 
-fn stop(turn: &Turn<'_>, service: Service, verbose: bool) -> Result<(), Error> {
+fn stop(
+    turn: &Turn<'_>,
+    service: Service,
+    verbose: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Error> {
     match turn.stop(service)? {
         Stopped::Killed => {
-            eprintln!(
-                "service-control: {service} did not end when it was asked to, and was killed"
-            );
+            say(terminal, &format!("{service} did not end when it was asked to, and was killed"));
         }
-        Stopped::Already if verbose => eprintln!("service-control: {service} did not run"),
+        Stopped::Already if verbose => say(terminal, &format!("{service} did not run")),
         Stopped::Already | Stopped::Now => {}
     }
     Ok(())

@@ -1,31 +1,25 @@
 //! `--status`.
 
-use std::io::{self, Write};
-
-use super::super::failure::with_causes;
-use super::Done;
-use crate::base::Service;
+use super::super::terminal::Terminal;
+use super::{Done, say};
+use crate::base::{Service, sentences};
 use crate::supervise::{Status, Supervisor};
 
 /// Prints how the services are, grouped; one that was named alone gets one line.
-pub(super) fn show(
-    supervisor: &Supervisor,
-    named: &[Service],
-    out: &mut dyn Write,
-) -> io::Result<Done> {
+pub(super) fn show(supervisor: &Supervisor, named: &[Service], terminal: &mut Terminal) -> Done {
     let services = if named.is_empty() { &Service::ALL } else { named };
     let mut found = Vec::new();
     for &service in services {
         match supervisor.status(service) {
             Ok(status) => found.push((service, status)),
             Err(error) => {
-                eprintln!("service-control: {}", with_causes(&error));
-                return Ok(Done::Badly);
+                say(terminal, &sentences(&error));
+                return Done::Badly;
             }
         }
     }
-    out.write_all(text(&found).as_bytes())?;
-    Ok(Done::Well)
+    terminal.out(&text(&found));
+    Done::Well
 }
 
 const fn heading(status: Status) -> &'static str {

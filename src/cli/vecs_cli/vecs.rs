@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::api::vecs;
-use crate::base::{Layout, Service};
+use crate::base::{Layout, Service, sentences};
 use crate::cli::codes;
-use crate::cli::failure::{Failure, with_causes};
+use crate::cli::failure::Failure;
 use crate::client::{Client, Error};
 
 /// A refresh of many roots, or a token that seals slowly, is done well before.
@@ -56,6 +56,6 @@ fn failed(error: &Error) -> Failure {
                 socket.display()
             ),
         ),
-        Error::Protocol(_) => Failure::new(codes::VECS_UNKNOWN_ERROR, with_causes(error)),
+        Error::Protocol(_) => Failure::new(codes::VECS_UNKNOWN_ERROR, sentences(error)),
     }
 }

@@ -70,7 +70,8 @@ fn bare(folder: &std::path::Path) -> Router {
         channel().0,
     )
     .unwrap();
-    router(authority)
+    let node = words::Node { name: "vc.example".to_owned(), domain: "corp.example".to_owned() };
+    router(authority, node)
 }
 
 /// Sends a request as a user; an empty body is a `GET`.

@@ -273,7 +273,7 @@ fn a_token_fault_leaves_everything_as_it_was() {
     let (authority, _told) = fixture.open_with(absent, None);
     let refusal = fixture.issue(&authority, dns).unwrap_err();
     assert_eq!(refusal.code(), 70032);
-    assert!(crate::ca::sentences(&refusal).contains("absent"), "{refusal:?}");
+    assert!(crate::base::sentences(&refusal).contains("absent"), "{refusal:?}");
 }
 
 fn a_full_disk_releases_nothing_and_loses_nothing() {
