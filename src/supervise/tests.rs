@@ -352,7 +352,8 @@ fn a_service_on_its_way_keeps_the_turn_of_a_starter_that_is_gone() {
     File::create(&on_its_way).unwrap();
     appliance.program(
         "vmdird",
-        "(while [ -e \"$2/on-its-way\" ]; do sleep 0.05; done) <&0 >&- 2>&- &\nexit 3\n",
+        // A shell gives what it puts into the background another standard input.
+        "exec 3<&0\n(while [ -e \"$2/on-its-way\" ]; do sleep 0.05; done) <&3 >&- 2>&- &\nexit 3\n",
     );
     appliance.start(Service::Vmdird).unwrap_err();
     let mut waited = false;
