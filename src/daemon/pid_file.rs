@@ -49,7 +49,7 @@ impl PidFile {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(0o644)
+            .mode(0o600)
             .open(path)
             .map_err(unwritable)?;
         if !lock(&file).map_err(unwritable)? {
@@ -58,8 +58,9 @@ impl PidFile {
         let identity = own_identity().map_err(unwritable)?;
         let text =
             serde_json::to_string(&identity).map_err(io::Error::other).map_err(unwritable)?;
-        // Everybody may ask how the service is, whatever the umask.
-        file.set_permissions(Permissions::from_mode(0o644))
+        // Whoever may open the file may lock it, and a locked file means a living service: so nobody
+        // else may. Others ask the service itself.
+        file.set_permissions(Permissions::from_mode(0o600))
             .and_then(|()| file.set_len(0))
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))

@@ -103,6 +103,11 @@ impl Supervisor {
                 Ok(health) if serves(&health, service) => Status::Running,
                 _ => Status::StartPending,
             }),
+            Found::Hidden => Ok(match ask(&self.layout, service) {
+                Ok(health) if serves(&health, service) => Status::Running,
+                Ok(_) => Status::StartPending,
+                Err(_) => Status::Stopped,
+            }),
         }
     }
 

@@ -30,12 +30,17 @@ pub(super) enum Found {
     Living(Process),
     /// Locked by somebody, but not by the process it names. Never signalled.
     Untrusted(String),
+    /// Not for the eyes of this user, who can only ask the service itself.
+    Hidden,
 }
 
 /// Looks at a pid file.
 pub(super) fn look(path: &Path) -> Result<Found, Error> {
-    let Some(mut file) = open(path)? else {
-        return Ok(Found::Nobody);
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Found::Nobody),
+        Err(cause) if cause.kind() == ErrorKind::PermissionDenied => return Ok(Found::Hidden),
+        Err(cause) => return Err(unreadable(path, cause)),
     };
     // A shared lock, so that two who look at the same time do not take each other for the service.
     match file.try_lock_shared() {
@@ -56,16 +61,8 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     }
 }
 
-fn open(path: &Path) -> Result<Option<File>, Error> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path);
-    match opened {
-        Ok(file) => Ok(Some(file)),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(unreadable(path, cause)),
-    }
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 /// The order matters: first take hold of whoever has the number now, then check that this is the one

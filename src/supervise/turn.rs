@@ -95,6 +95,7 @@ impl<'a> Turn<'a> {
         match pid_file::look(&file)? {
             Found::Nobody => {}
             Found::Untrusted(why) => return Err(Error::Untrusted { file, why }),
+            Found::Hidden => return Err(not_yours(&file)),
             // It may still be on its way, started by somebody else.
             Found::Living(process) => {
                 if let Some(health) = launch::already(layout, service, &process)? {
@@ -119,10 +120,18 @@ impl<'a> Turn<'a> {
         match pid_file::look(&file)? {
             Found::Nobody => Ok(Stopped::Already),
             Found::Untrusted(why) => Err(Error::Untrusted { file, why }),
+            Found::Hidden => Err(not_yours(&file)),
             Found::Living(process) => Ok(match stop::end(service, &process)? {
                 End::Graceful => Stopped::Now,
                 End::Killed => Stopped::Killed,
             }),
         }
+    }
+}
+
+fn not_yours(file: &std::path::Path) -> Error {
+    Error::Machine {
+        what: format!("{} cannot be read; are you root?", file.display()),
+        cause: std::io::ErrorKind::PermissionDenied.into(),
     }
 }

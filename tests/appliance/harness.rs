@@ -223,6 +223,37 @@ impl Appliance {
         self.root().join("lib/tokens").join(role).join("tokens")
     }
 
+    /// The folder of a test is private to its owner; this opens the way to its sockets.
+    pub fn open_for_others(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        for folder in [self.folder.path().to_owned(), self.root(), self.root().join("run")] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+
+    /// A copy of a tool where every user may run it; the build's folder may be private.
+    pub fn tool_for_others(&self, tool: &str) -> PathBuf {
+        let copy = self.folder.path().join(tool);
+        if !copy.exists() {
+            std::fs::copy(program(tool), &copy).unwrap();
+        }
+        copy
+    }
+
+    /// Runs a tool as the user `nobody`, which only root can do.
+    pub fn run_as_nobody(&self, tool: &str, words: &[&str]) -> Said {
+        Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(self.tool_for_others(tool))
+            .args(words)
+            .env("SEALWRIGHT_ROOT", self.root())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+            .into()
+    }
+
     /// The last lines of every log, for the message of a failed assertion.
     pub fn logs(&self) -> String {
         let mut text = String::new();

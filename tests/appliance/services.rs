@@ -242,3 +242,31 @@ fn a_stop_in_the_middle_of_nothing_is_graceful_and_twice_is_no_error() {
     appliance.start();
     verify(&appliance);
 }
+
+#[test]
+fn another_user_sees_how_services_are_and_cannot_stand_in_their_way() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("LOUD: not root, so service-control is NOT tried as another user");
+        return;
+    }
+    let appliance = Appliance::running();
+    appliance.open_for_others();
+    let status = appliance.run_as_nobody("service-control", &["--status", "--all"]);
+    assert_eq!(status.stdout, "Running:\n gateway vmafdd vmcad vmdird\n", "{status:?}");
+    for words in [["--stop", "vmcad"], ["--start", "vmcad"]] {
+        let said = appliance.run_as_nobody("service-control", &words);
+        assert_ne!(said.status, 0, "{said:?}");
+    }
+    // Whoever can lock a pid file can make a dead service look alive.
+    for service in ["vmafdd", "vmdird", "vmcad", "gateway"] {
+        use std::os::unix::fs::PermissionsExt;
+        let file = appliance.root().join("run").join(format!("{service}.pid"));
+        let mode = std::fs::metadata(file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{service}");
+    }
+    appliance.stop();
+    let status = appliance.run_as_nobody("service-control", &["--status", "--all"]);
+    assert_eq!(status.stdout, "Stopped:\n gateway vmafdd vmcad vmdird\n", "{status:?}");
+    appliance.start();
+    verify(&appliance);
+}

@@ -178,18 +178,8 @@ fn reading_a_private_key_needs_its_own_right_and_leaves_a_record() {
             "one.priv",
         ],
     );
-    open_for_others(&appliance);
-    let as_nobody = |words: &[&str]| {
-        let output = std::process::Command::new("setpriv")
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(env!("CARGO_BIN_EXE_vecs-cli"))
-            .args(words)
-            .env("SEALWRIGHT_ROOT", appliance.root())
-            .current_dir("/")
-            .output()
-            .unwrap();
-        crate::harness::Said::from(output)
-    };
+    appliance.open_for_others();
+    let as_nobody = |words: &[&str]| appliance.run_as_nobody("vecs-cli", words);
     let getkey = ["entry", "getkey", "--store", "mine", "--alias", "one"];
     assert_eq!(as_nobody(&["entry", "list", "--store", "mine"]).status, 5);
     let grant = |right: &str| {
@@ -226,7 +216,7 @@ fn one_user_cannot_keep_the_others_from_being_served() {
         return;
     }
     let appliance = Appliance::running();
-    open_for_others(&appliance);
+    appliance.open_for_others();
     let socket = appliance.root().join("run/vmafdd.sock");
     let as_user = |uid: u32| {
         let mut command = std::process::Command::new("setpriv");
@@ -250,8 +240,9 @@ fn one_user_cannot_keep_the_others_from_being_served() {
                 .unwrap()
         })
         .collect();
+    let tool = appliance.tool_for_others("vecs-cli");
     let list = |uid| {
-        let words = [env!("CARGO_BIN_EXE_vecs-cli"), "store", "list"];
+        let words = [text(&tool), "store", "list"];
         crate::harness::Said::from(as_user(uid).args(words).output().unwrap())
     };
     crate::harness::eventually("the user has as many connections as one can", || {
@@ -266,13 +257,4 @@ fn one_user_cannot_keep_the_others_from_being_served() {
     }
     crate::harness::eventually("the user is served again", || list(65534).status == 0);
     verify(&appliance);
-}
-
-/// A test's folder is private to its owner; this opens the way to the sockets and the programs.
-fn open_for_others(appliance: &Appliance) {
-    use std::os::unix::fs::PermissionsExt;
-    let root = appliance.root();
-    for folder in [root.parent().unwrap().to_owned(), root.clone(), root.join("run")] {
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
 }
