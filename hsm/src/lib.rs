@@ -22,6 +22,7 @@
 mod config;
 mod ecdsa;
 mod error;
+pub mod examination;
 mod key_id;
 mod module;
 mod pin;

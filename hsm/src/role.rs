@@ -103,7 +103,7 @@ impl Role {
     }
 
     /// Everything that must hold for a key of this role, in the order it is asked.
-    fn demands(self) -> Vec<Demand> {
+    pub(crate) fn demands(self) -> Vec<Demand> {
         use Attribute as A;
         let essential = |attribute| Demand { attribute, weight: Weight::Essential };
         let known = |attribute| Demand { attribute, weight: Weight::IfKnown };
@@ -163,13 +163,13 @@ impl Role {
     }
 }
 
-struct Demand {
-    attribute: Attribute,
-    weight: Weight,
+pub(crate) struct Demand {
+    pub(crate) attribute: Attribute,
+    pub(crate) weight: Weight,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Weight {
+pub(crate) enum Weight {
     /// Every token knows it; silence is a refusal.
     Essential,
     /// Tolerated where the token does not know the attribute, and reported.

@@ -6,6 +6,8 @@
 
 #[path = "softhsm/custody.rs"]
 mod custody;
+#[path = "softhsm/examination.rs"]
+mod examination;
 #[path = "softhsm/harness.rs"]
 mod harness;
 #[path = "softhsm/outage.rs"]

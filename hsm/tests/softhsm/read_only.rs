@@ -10,7 +10,7 @@ use landlock::{
 use crate::harness::{World, scenario};
 
 /// From here on this process may read everything and write nothing.
-fn become_read_only(world: &World) {
+pub(crate) fn become_read_only(world: &World) {
     let abi = ABI::V3;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))
