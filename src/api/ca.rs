@@ -19,6 +19,8 @@ pub const SELF_SIGNED: &str = "/v1/ca/self-signed";
 pub const REQUEST: &str = "/v1/ca/request";
 /// `GET`: `Vec<`[`Authority`]`>`.
 pub const AUTHORITIES: &str = "/v1/ca/authorities";
+/// `GET`: `Vec<`[`Key`]`>`: every key of ours in the CA token, used or not.
+pub const KEYS: &str = "/v1/ca/keys";
 /// `POST` [`Retire`]: nothing.
 pub const RETIRE: &str = "/v1/ca/retire";
 /// `GET`: [`Crl`], of the active CA. `POST`: the same, freshly signed for every CA not retired.
@@ -170,6 +172,20 @@ pub struct Authority {
     pub not_after: UnixTime,
     /// SHA-256 of the certificate, hex.
     pub sha256: String,
+}
+
+/// A key in the CA token, as the records have it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// `CKA_ID`, hex.
+    pub key_id: String,
+    /// SHA-256 of the SubjectPublicKeyInfo (DER), lower-case hex.
+    pub public_key_sha256: String,
+    /// Kind of the key.
+    pub algorithm: KeyAlgorithm,
+    /// Whether the key was brought in from outside.
+    pub imported: bool,
 }
 
 /// Stop signing revocation lists for a superseded CA.

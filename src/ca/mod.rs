@@ -34,7 +34,7 @@ pub use records::MIGRATIONS;
 pub use request::Request;
 pub use root::{CaRequest, NewRoot};
 pub use settings::{Profile, Settings};
-pub use standing::{AuthoritySummary, Standing};
+pub use standing::{AuthoritySummary, KeySummary, Standing};
 
 #[cfg(test)]
 mod tests;

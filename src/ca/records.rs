@@ -161,6 +161,14 @@ pub(super) fn count_keys(tx: &mut Transaction<'_>) -> Result<i64, Error> {
     next_id(tx, "SELECT COUNT(*) FROM ca_keys")
 }
 
+/// Every key of ours, used or not, the oldest first.
+pub(super) fn keys(tx: &mut Transaction<'_>) -> Result<Vec<CaKey>, Error> {
+    tx.query("SELECT key_id, public_key, imported FROM ca_keys ORDER BY created_at, key_id", &[])?
+        .iter()
+        .map(CaKey::from_row)
+        .collect()
+}
+
 /// The key of ours with this public key (SubjectPublicKeyInfo, DER).
 pub(super) fn key_of(
     tx: &mut Transaction<'_>,

@@ -47,6 +47,19 @@ pub struct AuthoritySummary {
     pub sha256: String,
 }
 
+/// A key in the CA token.
+#[derive(Clone, Debug)]
+pub struct KeySummary {
+    /// `CKA_ID`.
+    pub id: hsm::KeyId,
+    /// SHA-256 of its SubjectPublicKeyInfo, lower-case hex.
+    pub public_key_sha256: String,
+    /// Kind of key.
+    pub algorithm: KeyAlgorithm,
+    /// Whether it once lay in a file.
+    pub imported: bool,
+}
+
 impl Authority {
     /// Asks the token, and has the CA key sign and verify a challenge.
     ///
@@ -128,5 +141,23 @@ impl Authority {
                 })
             })
             .collect()
+    }
+
+    /// Every key of ours that is on record, whether or not a CA uses it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the records cannot be read.
+    pub fn keys(&self) -> Result<Vec<KeySummary>, Error> {
+        Ok(self
+            .store
+            .read(records::keys)?
+            .into_iter()
+            .map(|key| KeySummary {
+                id: key.reference.id,
+                public_key_sha256: hex(&key.public_key.sha256()),
+                algorithm: key.algorithm(),
+                imported: key.imported,
+            })
+            .collect())
     }
 }

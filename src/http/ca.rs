@@ -36,6 +36,7 @@ pub fn router(authority: Arc<Authority>, node: words::Node) -> Router {
         .route(words::SELF_SIGNED, post(self_sign))
         .route(words::REQUEST, post(request_ca))
         .route(words::AUTHORITIES, get(authorities))
+        .route(words::KEYS, get(keys))
         .route(words::RETIRE, post(retire))
         .route(words::CRL, get(crl).post(renew_crls))
         .with_state(Arc::clone(&authority))
@@ -131,6 +132,17 @@ async fn request_ca(
 async fn authorities(State(authority): State<Arc<Authority>>) -> Answer<Vec<words::Authority>> {
     let found = on_blocking_thread(move || authority.authorities()).await?;
     Ok(Json(found.into_iter().map(authority_words).collect()))
+}
+
+async fn keys(State(authority): State<Arc<Authority>>) -> Answer<Vec<words::Key>> {
+    let found = on_blocking_thread(move || authority.keys()).await?;
+    let words = found.into_iter().map(|key| words::Key {
+        key_id: key.id.to_string(),
+        public_key_sha256: key.public_key_sha256,
+        algorithm: key.algorithm,
+        imported: key.imported,
+    });
+    Ok(Json(words.collect()))
 }
 
 async fn retire(

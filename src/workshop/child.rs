@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 use super::copies::{self, Moment};
+use super::read_only;
 use super::wire::{self, Answer, PinWords, Request, SecretText, Word, Work};
 use crate::base::{Clock, KeyAlgorithm, Layout, SystemClock, sentences};
 use crate::config::{TokenRole, TokenSection};
@@ -87,7 +88,7 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
             "the workshop was started without the token's environment variable {name}; restart the service"
         )));
     }
-    let writes = !matches!(work, Work::Identity);
+    let writes = !matches!(work, Work::Identity | Work::Examine { .. });
     let home = layout.token_home(role.name());
     let _alone = copies::exclusive(&home).map_err(Failure::Copy)?;
     let directory = token.directory.as_deref().filter(|_| writes);
@@ -149,10 +150,19 @@ fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<
         }
         None => None,
     };
+    if let Work::Examine { expected } = &work {
+        if let Some(directory) = &token.directory {
+            read_only::enter(directory).map_err(Failure::Request)?;
+        }
+        let examination = hsm::examination::examine(&selection, expected)?;
+        return Ok(Answer::Examined(Box::new(examination)));
+    }
     // Dropped, and with it the module finalised, before the next request is read.
     let workshop = hsm::provision::Workshop::open(&selection)?;
     Ok(match work {
-        Work::CreateToken { .. } | Work::Identity => identity_answer(workshop.identity()),
+        Work::CreateToken { .. } | Work::Examine { .. } | Work::Identity => {
+            identity_answer(workshop.identity())
+        }
         Work::GenerateWrappingKey { label } => {
             Answer::WrappingKey { id: workshop.generate_wrapping_key(&label)?.to_string() }
         }

@@ -9,6 +9,7 @@
 mod child;
 mod copies;
 mod process;
+mod read_only;
 mod wire;
 
 pub use child::run_child;

@@ -100,6 +100,21 @@ impl WorkshopProcess {
         identity(self.ask(self.user_pin()?, Work::Identity)?)
     }
 
+    /// Looks at the token and tries to break its custody. Nothing in it changes. A software token's
+    /// directory is read-only for the child from then on, so it makes no keys any more.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn examine(
+        &self,
+        expected: hsm::examination::Expected,
+    ) -> Result<hsm::examination::Examination, Error> {
+        match self.ask(self.user_pin()?, Work::Examine { expected })? {
+            Answer::Examined(examination) => Ok(*examination),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Makes an AES-256 key that can only seal and open.
     ///
     /// # Errors

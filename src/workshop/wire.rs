@@ -44,6 +44,10 @@ pub(super) enum Work {
         /// PKCS#8 DER in hex.
         pkcs8: SecretText,
     },
+    /// Look, and try to break custody; change nothing.
+    Examine {
+        expected: hsm::examination::Expected,
+    },
 }
 
 /// A PIN by its source, or itself where the source answers only once.
@@ -71,6 +75,7 @@ pub(super) enum Answer {
         /// SubjectPublicKeyInfo, DER.
         public_key: Vec<u8>,
     },
+    Examined(Box<hsm::examination::Examination>),
     Failed {
         word: Word,
         what: String,
