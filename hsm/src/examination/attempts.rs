@@ -202,9 +202,10 @@ fn session_key(session: &Session, extractable: bool) -> Result<ObjectHandle, Pkc
 fn wrap(session: &Session, subject: &Subject) -> Observation {
     let wrapping = match session_key(session, false) {
         Ok(wrapping) => wrapping,
+        // A token that makes no such key has nothing to wrap under.
         Err(error) => {
-            let detail = format!("no key to wrap it with could be made: {}", Answer::from(error));
-            return Observation { check: Check::NotWrapped, outcome: Outcome::Doubtful, detail };
+            let made = Answered::of("make a key to wrap it with", Err::<(), _>(error));
+            return judge(Check::NotWrapped, vec![made]);
         }
     };
     let answers = [
