@@ -8,6 +8,7 @@
 
 mod authority;
 mod configuration;
+mod doctor;
 mod error;
 mod files;
 mod init;
@@ -39,6 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Called { layout, command }) => match command {
             Command::Init(request) => set_up(&layout, &request),
             Command::TokenWorkshop(role) => workshop::run_child(&layout, role),
+            Command::Doctor { json } => doctor::run(&layout, json),
             Command::Ask(question) => sealwright::ask(&layout, &question),
             Command::Print(paper) => sealwright::print(&paper),
         },

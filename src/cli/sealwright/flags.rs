@@ -18,6 +18,7 @@ To begin:
                                                certificate; run it again if it was interrupted
   service-control --start --all                start the services
   certool --help, vecs-cli --help              make certificates, look into the stores
+  sealwright doctor                            check the appliance and the custody of its keys
 
 Exit status: 0 done, 1 failed, 2 the command line cannot be followed, 75 another one is at it.";
 
@@ -34,6 +35,14 @@ Examples:
   sealwright --root /srv/sealwright init --listen 127.0.0.1:8443
   sealwright init --ca-token 'pkcs11:token=CA;serial=4711' --ca-module /usr/lib/vendor.so \\
       --ca-pin credential:ca-pin";
+
+const DOCTOR_HELP: &str = "\
+It reads files, processes and records, logs in to each token once, and asks each token for what
+it must refuse: a key's value, a readable copy, a wrapped copy, work that the key is not for.
+Nothing in the appliance is changed, and services may run meanwhile. Run it as root or as the
+user of the services.
+
+Exit status: 0 nothing above a notice, 1 warnings, 2 something is critical or cannot be examined.";
 
 /// Sets up and looks after an HSM-backed signing appliance
 #[derive(Debug, Parser)]
@@ -56,6 +65,13 @@ enum Verb {
     Ca {
         #[command(subcommand)]
         verb: CaVerb,
+    },
+    /// Check the appliance, and try to break the custody of its keys
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        /// Print the report as JSON (docs/DOCTOR.md describes it)
+        #[arg(long)]
+        json: bool,
     },
     /// Print a script that completes a tool's options in your shell
     Completions {
@@ -166,6 +182,7 @@ impl TryFrom<Flags> for Command {
             Verb::Init(init) => Self::Init(Box::new(Request::try_from(*init)?)),
             Verb::Ca { verb: CaVerb::List } => Self::Ask(Question::Authorities),
             Verb::Ca { verb: CaVerb::Retire { id } } => Self::Ask(Question::Retire(id)),
+            Verb::Doctor { json } => Self::Doctor { json },
             Verb::Completions { shell, tool } => Self::Print(Paper::Completions(shell, tool)),
             Verb::Man { out } => Self::Print(Paper::Manual(out)),
             Verb::TokenWorkshop { role } => Self::TokenWorkshop(
@@ -345,6 +362,8 @@ mod tests {
         let is = |line, test: fn(&Command) -> bool| assert!(test(&meant(line).unwrap()), "{line}");
         is("ca list", |c| matches!(c, Command::Ask(Question::Authorities)));
         is("ca retire --id 3", |c| matches!(c, Command::Ask(Question::Retire(3))));
+        is("doctor", |c| matches!(c, Command::Doctor { json: false }));
+        is("doctor --json", |c| matches!(c, Command::Doctor { json: true }));
         is("man --out d", |c| matches!(c, Command::Print(Paper::Manual(_))));
         is("completions --shell bash --tool vecs-cli", |c| {
             matches!(c, Command::Print(Paper::Completions(_, Tool::VecsCli)))

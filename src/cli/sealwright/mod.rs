@@ -46,6 +46,11 @@ pub enum Command {
     Init(Box<Request>),
     /// Ask the CA something.
     Ask(Question),
+    /// Check the appliance; the report as JSON or for people.
+    Doctor {
+        /// As JSON.
+        json: bool,
+    },
     /// Print something about the tools.
     Print(Paper),
     /// Work on a token, as the child of a service or of the set-up.
