@@ -6,6 +6,7 @@
 
 mod chain_install;
 mod cli_cases;
+mod doctor;
 mod enterprise;
 mod existing_tokens;
 mod gateway;
