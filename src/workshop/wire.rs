@@ -44,6 +44,14 @@ pub(super) enum Work {
         /// PKCS#8 DER in hex.
         pkcs8: SecretText,
     },
+    ProveWrappingKey {
+        id: String,
+    },
+    ProveSigningKey {
+        id: String,
+        /// SubjectPublicKeyInfo, DER.
+        public_key: Vec<u8>,
+    },
 }
 
 /// A PIN by its source, or itself where the source answers only once.
@@ -71,6 +79,8 @@ pub(super) enum Answer {
         /// SubjectPublicKeyInfo, DER.
         public_key: Vec<u8>,
     },
+    /// The key is there, is what it should be, and works.
+    Proved,
     Failed {
         word: Word,
         what: String,
