@@ -52,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "base",
             "x509",
+            "store",
             "hsm",
             "api",
             "config",

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::module::lock;
 use crate::recovery::{Failure, Operation};
 use crate::role::Role;
-use crate::sealed::{IV, Sealed, TAG};
+use crate::sealed::{FIRST_GENERATION, IV, Sealed, TAG, additional_data};
 use crate::sessions::random;
 use crate::signing::only;
 use crate::token::Serving;
@@ -132,12 +132,13 @@ pub(crate) fn seal_in_token(
 ) -> Result<Option<Vec<u8>>, Failure> {
     // A new vector in each attempt: one that the token may have used already is never used again.
     let mut iv: [u8; IV] = random(session)?;
-    let parameters = GcmParams::new(&mut iv, context, TAG_BITS.into())?;
+    let bound = additional_data(FIRST_GENERATION, id, context);
+    let parameters = GcmParams::new(&mut iv, &bound, TAG_BITS.into())?;
     let ciphertext = session.encrypt(&Mechanism::AesGcm(parameters), key, secret)?;
     if ciphertext.len() != secret.len() + TAG || iv == [0; IV] {
         return Ok(None);
     }
-    let sealed = Sealed { key: id, iv, ciphertext: &ciphertext };
+    let sealed = Sealed { generation: FIRST_GENERATION, key: id, iv, ciphertext: &ciphertext };
     Ok(Some(sealed.to_octets()))
 }
 
@@ -148,7 +149,8 @@ pub(crate) fn open_in_token(
     sealed: &Sealed<'_>,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut iv = sealed.iv;
-    let parameters = GcmParams::new(&mut iv, context, TAG_BITS.into())?;
+    let bound = additional_data(sealed.generation, sealed.key, context);
+    let parameters = GcmParams::new(&mut iv, &bound, TAG_BITS.into())?;
     let opened = session.decrypt(&Mechanism::AesGcm(parameters), key, sealed.ciphertext)?;
     Ok(Zeroizing::new(opened))
 }

@@ -10,7 +10,9 @@ use crate::{client, config, hardening, supervise, workshop, x509};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Wait: another process is at it.
-    #[error("another `sealwright init` is setting up this appliance; wait until it has finished")]
+    #[error(
+        "another `sealwright` is setting up, backing up or restoring this appliance; wait until it has finished"
+    )]
     Busy,
     /// Ask for something else: this cannot work, and nothing was made.
     #[error("{0}")]

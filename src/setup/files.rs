@@ -87,7 +87,7 @@ fn write_beside(path: &Path, mode: u32, text: &[&[u8]]) -> std::io::Result<()> {
 }
 
 /// A new name is durable when its folder is.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),

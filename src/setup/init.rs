@@ -100,7 +100,7 @@ fn stopped(step: Step) -> impl FnOnce(Cause) -> Error {
 }
 
 /// What can be known before anything is made.
-fn check_places(layout: &Layout) -> Result<(), Error> {
+pub(super) fn check_places(layout: &Layout) -> Result<(), Error> {
     for service in Service::ALL {
         let socket = layout.socket(service);
         let length = socket.as_os_str().len();
@@ -214,7 +214,7 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
 
 /// Modes: private is what holds databases, tokens and PINs; clients must reach the sockets, the
 /// template and the CA's certificate.
-fn folders(layout: &Layout) -> Result<Done, Cause> {
+pub(super) fn folders(layout: &Layout) -> Result<Done, Cause> {
     let state = layout.state();
     let configuration = layout.config_file();
     let mut made = files::folder(&state, files::PASSAGE)?;

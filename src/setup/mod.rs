@@ -7,6 +7,7 @@
 //! workshop, which front ends know nothing of. So the command comes up from there and is run here.
 
 mod authority;
+mod backup;
 mod configuration;
 mod doctor;
 mod error;
@@ -39,6 +40,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(status) => status,
         Ok(Called { layout, command }) => match command {
             Command::Init(request) => set_up(&layout, &request),
+            Command::Backup { to } => backup::backup(&layout, &to),
+            Command::Restore { from, replace } => backup::restore(&layout, &from, replace),
             Command::TokenWorkshop(role) => workshop::run_child(&layout, role),
             Command::Doctor { json } => doctor::run(&layout, json),
             Command::Ask(question) => sealwright::ask(&layout, &question),

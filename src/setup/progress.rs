@@ -63,7 +63,8 @@ impl Progress {
     }
 }
 
-fn path(layout: &Layout) -> PathBuf {
+/// Where it lies.
+pub(super) fn path(layout: &Layout) -> PathBuf {
     layout.state().join("init.json")
 }
 

@@ -7,6 +7,7 @@
 mod error;
 mod readers;
 mod schema;
+mod snapshot;
 mod transaction;
 mod value;
 mod writer;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::Error;
+pub use snapshot::{read_file, snapshot};
 pub use transaction::Transaction;
 pub use value::{Row, Value};
 

@@ -148,7 +148,7 @@ fn context(store: i64, id: &[u8; 16], version: i64, alias: &Alias) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{CHECK_CONTEXT, context};
+    use super::{CHECK_CONTEXT, CHECK_TEXT, context};
     use crate::vecs::Alias;
     use crate::vecs::names::hex;
 
@@ -168,6 +168,47 @@ mod tests {
             )
         );
         assert_eq!(hex(CHECK_CONTEXT), "7365616c7772696768742f766563732d636865636b2f31");
+    }
+
+    /// A file of `tests/vectors/sealed`: what is sealed, for which place.
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        context: String,
+        plaintext: String,
+        entry: Option<Place>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Place {
+        store: i64,
+        id: String,
+        version: i64,
+        alias: String,
+    }
+
+    fn vector(file: &std::path::Path) -> Vector {
+        toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn contexts_are_those_of_the_vectors() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/sealed");
+        let mut entries = 0;
+        for file in folder.read_dir().unwrap() {
+            let vector = vector(&file.unwrap().path());
+            let Some(place) = vector.entry else { continue };
+            let id = std::array::from_fn(|at| {
+                u8::from_str_radix(&place.id[2 * at..2 * at + 2], 16).unwrap()
+            });
+            let alias = Alias::new(&place.alias).unwrap();
+            assert_eq!(hex(&context(place.store, &id, place.version, &alias)), vector.context);
+            entries += 1;
+        }
+        assert!(entries >= 2);
+
+        let check = vector(&folder.join("check-value.toml"));
+        assert_eq!(hex(CHECK_CONTEXT), check.context);
+        assert_eq!(hex(CHECK_TEXT), check.plaintext);
     }
 
     #[test]

@@ -88,7 +88,13 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
             "the workshop was started without the token's environment variable {name}; restart the service"
         )));
     }
-    let writes = !matches!(work, Work::Identity | Work::Examine { .. });
+    let writes = !matches!(
+        work,
+        Work::Identity
+            | Work::Examine { .. }
+            | Work::ProveWrappingKey { .. }
+            | Work::ProveSigningKey { .. }
+    );
     let home = layout.token_home(role.name());
     let _alone = copies::exclusive(&home).map_err(Failure::Copy)?;
     let directory = token.directory.as_deref().filter(|_| writes);
@@ -158,20 +164,29 @@ fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<
         return Ok(Answer::Examined(Box::new(examination)));
     }
     // Dropped, and with it the module finalised, before the next request is read.
-    let workshop = hsm::provision::Workshop::open(&selection)?;
+    let workshop = || hsm::provision::Workshop::open(&selection);
     Ok(match work {
         Work::CreateToken { .. } | Work::Examine { .. } | Work::Identity => {
-            identity_answer(workshop.identity())
+            identity_answer(workshop()?.identity())
         }
         Work::GenerateWrappingKey { label } => {
-            Answer::WrappingKey { id: workshop.generate_wrapping_key(&label)?.to_string() }
+            Answer::WrappingKey { id: workshop()?.generate_wrapping_key(&label)?.to_string() }
         }
         Work::GenerateSigningKey { label, algorithm } => {
-            signing_answer(workshop.generate_signing_key(&label, in_token_words(algorithm))?)
+            signing_answer(workshop()?.generate_signing_key(&label, in_token_words(algorithm))?)
         }
         Work::ImportSigningKey { label, pkcs8 } => {
             let der = from_hex(pkcs8)?;
-            signing_answer(workshop.import_signing_key(&label, &der)?)
+            signing_answer(workshop()?.import_signing_key(&label, &der)?)
+        }
+        Work::ProveWrappingKey { id } => {
+            hsm::Token::new(selection).wrapping_key(id.parse()?).check()?;
+            Answer::Proved
+        }
+        Work::ProveSigningKey { id, public_key } => {
+            let reference = hsm::KeyReference { id: id.parse()?, public_key };
+            hsm::Token::new(selection).signing_key(reference).check()?;
+            Answer::Proved
         }
     })
 }

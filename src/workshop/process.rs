@@ -158,6 +158,30 @@ impl WorkshopProcess {
         signing_key(self.ask(self.user_pin()?, work)?)
     }
 
+    /// Finds the wrapping key with this id and has it seal and open a challenge.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn prove_wrapping_key(&self, id: hsm::KeyId) -> Result<(), Error> {
+        self.prove(Work::ProveWrappingKey { id: id.to_string() })
+    }
+
+    /// Finds the signing key with this id and public key and has it sign a challenge.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn prove_signing_key(&self, key: &hsm::KeyReference) -> Result<(), Error> {
+        let public_key = key.public_key.clone();
+        self.prove(Work::ProveSigningKey { id: key.id.to_string(), public_key })
+    }
+
+    fn prove(&self, work: Work) -> Result<(), Error> {
+        match self.ask(self.user_pin()?, work)? {
+            Answer::Proved => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     fn user_pin(&self) -> Result<Option<SecretText>, Error> {
         self.pin_once(&self.token.pin.parse()?)
     }

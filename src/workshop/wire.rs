@@ -48,6 +48,14 @@ pub(super) enum Work {
     Examine {
         expected: hsm::examination::Expected,
     },
+    ProveWrappingKey {
+        id: String,
+    },
+    ProveSigningKey {
+        id: String,
+        /// SubjectPublicKeyInfo, DER.
+        public_key: Vec<u8>,
+    },
 }
 
 /// A PIN by its source, or itself where the source answers only once.
@@ -76,6 +84,8 @@ pub(super) enum Answer {
         public_key: Vec<u8>,
     },
     Examined(Box<hsm::examination::Examination>),
+    /// The key is there, is what it should be, and works.
+    Proved,
     Failed {
         word: Word,
         what: String,

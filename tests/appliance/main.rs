@@ -4,6 +4,7 @@
 //! system and not only at what the scenario touched.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod backup;
 mod chain_install;
 mod cli_cases;
 mod doctor;

@@ -44,6 +44,27 @@ user of the services.
 
 Exit status: 0 nothing above a notice, 1 warnings, 2 something is critical or cannot be examined.";
 
+const BACKUP_HELP: &str = "\
+Services may run; each database is copied as it is at one moment. The file has mode 0600 and must not
+exist yet. Keys and PINs are never in it: back up the tokens and the PINs by themselves, each apart from
+the others.
+
+Example:
+  sealwright backup --out /srv/backup/vc-monday.swbackup";
+
+const RESTORE_HELP: &str = "\
+The services must be stopped. The whole archive is checked before anything is changed. Where an
+appliance is set up, --replace puts its databases and its configuration aside, beside their places;
+nothing is deleted. Put the tokens and the PINs in their places first, and restoring ends with a check
+that they hold the right keys.
+
+Exit status: 0 restored, 1 failed, or restored but a token does not have its keys (the message says
+which), 75 another one is at it.
+
+Example:
+  service-control --stop --all
+  sealwright restore --from /srv/backup/vc-monday.swbackup --replace";
+
 /// Sets up and looks after an HSM-backed signing appliance
 #[derive(Debug, Parser)]
 #[command(name = "sealwright", version, after_help = AFTER_HELP)]
@@ -61,6 +82,23 @@ enum Verb {
     /// Set up the appliance, or continue a set-up that was interrupted
     #[command(after_help = INIT_HELP)]
     Init(Box<InitFlags>),
+    /// Copy databases and configuration into one file; services may run
+    #[command(after_help = BACKUP_HELP)]
+    Backup {
+        /// The file to make
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make the appliance what a backup says it was
+    #[command(after_help = RESTORE_HELP)]
+    Restore {
+        /// The file that `sealwright backup` made
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Put aside what is there; otherwise only an empty place is restored to
+        #[arg(long)]
+        replace: bool,
+    },
     /// The certificate authorities that this appliance is and was
     Ca {
         #[command(subcommand)]
@@ -180,6 +218,8 @@ impl TryFrom<Flags> for Command {
     fn try_from(flags: Flags) -> Result<Self, Misuse> {
         Ok(match flags.verb {
             Verb::Init(init) => Self::Init(Box::new(Request::try_from(*init)?)),
+            Verb::Backup { out } => Self::Backup { to: out },
+            Verb::Restore { from, replace } => Self::Restore { from, replace },
             Verb::Ca { verb: CaVerb::List } => Self::Ask(Question::Authorities),
             Verb::Ca { verb: CaVerb::Retire { id } } => Self::Ask(Question::Retire(id)),
             Verb::Doctor { json } => Self::Doctor { json },
@@ -360,6 +400,9 @@ mod tests {
     #[test]
     fn the_other_commands_are_understood() {
         let is = |line, test: fn(&Command) -> bool| assert!(test(&meant(line).unwrap()), "{line}");
+        is("backup --out f", |c| matches!(c, Command::Backup { to } if to.as_os_str() == "f"));
+        is("restore --from f", |c| matches!(c, Command::Restore { replace: false, .. }));
+        is("restore --from f --replace", |c| matches!(c, Command::Restore { replace: true, .. }));
         is("ca list", |c| matches!(c, Command::Ask(Question::Authorities)));
         is("ca retire --id 3", |c| matches!(c, Command::Ask(Question::Retire(3))));
         is("doctor", |c| matches!(c, Command::Doctor { json: false }));
@@ -385,6 +428,8 @@ mod tests {
             ("init --ca-token pkcs11:slot-id=4 --ca-module /v.so", "--ca-token"),
             ("init --ca-token pkcs11:token=x --ca-module /v.so --ca-env A", "NAME=VALUE"),
             ("ca retire", "--id"),
+            ("backup", "--out"),
+            ("restore --replace", "--from"),
             ("token-workshop gateway", "ca or sealing"),
         ];
         for (line, way_out) in cases {

@@ -44,6 +44,18 @@ pub struct Called {
 pub enum Command {
     /// Set the appliance up.
     Init(Box<Request>),
+    /// Copy everything but keys and PINs into one file.
+    Backup {
+        /// The new file.
+        to: PathBuf,
+    },
+    /// Make the appliance what a backup says it was.
+    Restore {
+        /// The archive.
+        from: PathBuf,
+        /// Whether what is there may be put aside.
+        replace: bool,
+    },
     /// Ask the CA something.
     Ask(Question),
     /// Check the appliance; the report as JSON or for people.
