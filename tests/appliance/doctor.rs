@@ -280,6 +280,11 @@ fn services_and_tokens_that_are_gone_are_found() {
     let folder = appliance.tokens("ca");
     let away = folder.with_file_name("away");
     std::fs::rename(&folder, &away).unwrap();
+    // A good answer of vmcad is good for the rest of its second.
+    eventually("vmcad misses its token", || {
+        let faults = Told::by(&appliance);
+        faults.faults().iter().any(|(check, ..)| *check == "services.health")
+    });
     Told::by(&appliance)
         .has("files.token-folders", "critical", "holds no token")
         .has("token.ca.examined", "critical", "cannot be examined")

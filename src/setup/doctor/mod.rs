@@ -22,9 +22,9 @@ use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 use report::{Check, Report, Severity};
-use seen::{Seen, sentences};
+use seen::Seen;
 
-use crate::base::{Clock, Layout, SystemClock, UnixTime};
+use crate::base::{Clock, Layout, SystemClock, UnixTime, sentences};
 use crate::config::{self, Config, TokenRole};
 use crate::hardening;
 

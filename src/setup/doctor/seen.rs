@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::api::ca::{AUTHORITIES, Authority, CHAIN, Chain};
 use crate::api::{HEALTH, Health};
-use crate::base::{Layout, Service, UnixTime};
+use crate::base::{Layout, Service, UnixTime, sentences};
 use crate::cli::sealwright::HostName;
 use crate::client::Client;
 use crate::config::Config;
@@ -64,21 +64,6 @@ fn client(layout: &Layout, service: Service) -> Client {
 
 pub(super) fn certificates(pem: &str) -> Result<Vec<Certificate>, String> {
     said(x509::certificates_from_pem(pem.as_bytes()))
-}
-
-/// An error with everything beneath it, once each.
-pub(super) fn sentences(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// For facts that are only reported: the error as sentences.

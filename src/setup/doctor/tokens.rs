@@ -4,9 +4,9 @@ use hsm::examination::{Examination, Expected, ExpectedKey, Stranger};
 
 use super::custody;
 use super::report::{Check, Severity};
-use super::seen::{Seen, said, sentences};
+use super::seen::{Seen, said};
 use crate::api::ca::{KEYS, Key};
-use crate::base::Service;
+use crate::base::{Service, sentences};
 use crate::config::{TokenRole, TokenSection};
 use crate::workshop::{self, WorkshopProcess};
 
