@@ -48,7 +48,7 @@ pub(super) enum Error {
         #[source]
         cause: Cause,
     },
-    /// The work is done, but could not be told.
+    /// What was done could not be told.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
 }

@@ -15,6 +15,7 @@ use super::custody::{self, Gap};
 use super::error::{Damage, Error};
 use super::relocation::relocate;
 use crate::base::{Clock, Layout, Service, SystemClock};
+use crate::cli::sealwright;
 use crate::config::{Config, TokenRole};
 use crate::hardening;
 use crate::setup::lock::Lock;
@@ -37,9 +38,8 @@ pub(super) fn restore(
     // Before the locks, so that a refusal leaves no trace; and again with them.
     must_be_quiet(&supervisor, layout, replace)?;
     let _lock = Lock::take(layout)?;
-    let _turn = supervisor.turn(|| {
-        eprintln!("sealwright: service-control is at work; waiting until it has finished")
-    })?;
+    let _turn = supervisor
+        .turn(|| sealwright::say("service-control is at work; waiting until it has finished"))?;
     must_be_quiet(&supervisor, layout, replace)?;
 
     init::folders(layout)?;
