@@ -300,6 +300,22 @@ pub fn judge(program: &str, words: &[&str]) -> String {
     text
 }
 
+/// The private scalar of an EC key file, big-endian.
+pub fn private_scalar(key: &Path) -> Vec<u8> {
+    let shown = judge("openssl", &["pkey", "-in", text(key), "-noout", "-text"]);
+    let scalar: Vec<u8> = shown
+        .split("priv:")
+        .nth(1)
+        .and_then(|rest| rest.split("pub:").next())
+        .unwrap()
+        .split(|character: char| !character.is_ascii_hexdigit())
+        .filter(|octet| !octet.is_empty())
+        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
+        .collect();
+    assert!(scalar.len() >= 31, "{} octets", scalar.len());
+    scalar
+}
+
 /// Text of a path, for command lines.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()

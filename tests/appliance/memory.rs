@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::harness::{Appliance, judge, text};
+use crate::harness::{Appliance, private_scalar};
 use crate::verify::verify;
 
 const SERVICES: [&str; 4] = ["vmcad", "vmafdd", "vmdird", "gateway"];
@@ -14,17 +14,7 @@ type Forms = Vec<(&'static str, Vec<u8>)>;
 
 /// The private scalar of an EC key file, and its text, in every form.
 fn forms_of_key(path: &Path) -> Forms {
-    let shown = judge("openssl", &["pkey", "-in", text(path), "-noout", "-text"]);
-    let scalar: Vec<u8> = shown
-        .split("priv:")
-        .nth(1)
-        .and_then(|rest| rest.split("pub:").next())
-        .unwrap()
-        .split(|character: char| !character.is_ascii_hexdigit())
-        .filter(|octet| !octet.is_empty())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
-        .collect();
-    assert!(scalar.len() >= 31, "{} octets", scalar.len());
+    let scalar = private_scalar(path);
     let pem = std::fs::read_to_string(path).unwrap();
     // The first line of the base64 text holds nothing but the fixed header and the scalar.
     let line = pem.lines().nth(1).unwrap().as_bytes().to_vec();

@@ -1,6 +1,6 @@
 //! VECS through its own tool: stores, rights, entries, sealed keys.
 
-use crate::harness::{Appliance, judge, text};
+use crate::harness::{Appliance, judge, private_scalar, text};
 use crate::verify::verify;
 
 #[test]
@@ -25,17 +25,7 @@ fn a_key_comes_back_as_it_went_in_and_lies_nowhere_in_the_clear() {
     assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
 
     // Every form of the key, searched in every file of the appliance, running and stopped.
-    let private = judge("openssl", &["pkey", "-in", text(&key), "-noout", "-text"]);
-    let scalar: Vec<u8> = private
-        .split("priv:")
-        .nth(1)
-        .and_then(|rest| rest.split("pub:").next())
-        .unwrap()
-        .split(|character: char| !character.is_ascii_hexdigit())
-        .filter(|octet| !octet.is_empty())
-        .map(|octet| u8::from_str_radix(octet, 16).unwrap())
-        .collect();
-    assert!(scalar.len() >= 31, "{}", scalar.len());
+    let scalar = private_scalar(&key);
     let pem = std::fs::read_to_string(&key).unwrap();
     let line = pem.lines().nth(1).unwrap().as_bytes().to_vec();
     let reversed: Vec<u8> = scalar.iter().rev().copied().collect();
