@@ -14,11 +14,11 @@ use rustix::stdio::dup2_stdin;
 
 use super::arguments::Arguments;
 use super::pid_file::PidFile;
-use super::{confinement, environment, log, roles};
+use super::{environment, log, roles};
 use crate::access::Roles;
 use crate::base::{Layout, Service, sentences};
 use crate::config::Config;
-use crate::hardening;
+use crate::hardening::{self, confinement};
 
 /// Why a service ends. Nobody decides anything by it any more: it is written to the log.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;

@@ -5,7 +5,6 @@
 
 mod arguments;
 mod backoff;
-mod confinement;
 mod environment;
 mod foundation;
 mod log;

@@ -3,9 +3,7 @@
 
 use std::path::Path;
 
-use landlock::{
-    ABI, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
-};
+use crate::hardening::confinement::confine;
 
 /// Octets that must be free where Landlock cannot protect the token directory.
 const FREE: u64 = 16 * 1024 * 1024;
@@ -16,13 +14,7 @@ const FREE: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// A sentence for the operator; the token must not be opened then.
 pub(super) fn enter(directory: &Path) -> Result<(), String> {
-    let write = AccessFs::from_write(ABI::V3);
-    let restricted = Ruleset::default()
-        .handle_access(write)
-        .and_then(Ruleset::create)
-        .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(["/dev/null"], write)))
-        .and_then(landlock::RulesetCreated::restrict_self);
-    if restricted.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced) {
+    if confine(&[]).is_ok() {
         return Ok(());
     }
     let found = rustix::fs::statvfs(directory).map_err(|cause| {

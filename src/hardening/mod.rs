@@ -1,6 +1,8 @@
 //! Floor 1: the first thing that every program of ours does: no secret of this process may reach a disk or
 //! another user.
 
+pub mod confinement;
+
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 

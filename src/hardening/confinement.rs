@@ -1,4 +1,4 @@
-//! What a service may write to: its own folders and nothing else (Landlock).
+//! What a process may write to: a service to its own folders, an examination to nothing (Landlock).
 //!
 //! A full disk while a process logs in destroys a SoftHSM token that this process can write to. A
 //! service that cannot write to the token directory cannot destroy it. Reading stays open.
@@ -16,7 +16,7 @@ const DEVICES: [&str; 3] = ["/dev/null", "/dev/full", "/dev/tty"];
 /// Why the process is not confined. The service goes on: a kernel without Landlock is no reason not
 /// to serve, but the operator is told.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     /// The kernel has no Landlock, or it is switched off.
     #[error(
         "the kernel offers no Landlock; make the token directory read-only for the service by other means"
@@ -42,7 +42,7 @@ pub(super) enum Error {
 ///
 /// # Errors
 /// See [`Error`]; nothing is restricted then.
-pub(super) fn confine(writable: &[&Path]) -> Result<(), Error> {
+pub fn confine(writable: &[&Path]) -> Result<(), Error> {
     // Up to ABI 3 (Linux 6.2), which added truncation; what an older kernel does not know is left out.
     let write: BitFlags<AccessFs> = AccessFs::from_write(ABI::V3);
     let mut ruleset = Ruleset::default().handle_access(write)?.create()?;
