@@ -5,11 +5,13 @@
 pub mod base;
 
 pub mod hardening;
+pub mod log;
 pub mod store;
 pub mod x509;
 
 pub mod access;
 pub mod journal;
+pub mod policy;
 
 pub mod ca;
 pub mod directory;
@@ -18,6 +20,7 @@ pub mod vecs;
 pub mod api;
 pub mod config;
 
+pub mod agent;
 pub mod client;
 pub mod http;
 pub mod supervise;
@@ -27,3 +30,7 @@ pub mod cli;
 pub mod daemon;
 pub mod gateway;
 pub mod setup;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;

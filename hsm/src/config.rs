@@ -21,7 +21,7 @@ pub struct TokenConfig {
 }
 
 /// A token's own description of itself (`CK_TOKEN_INFO`), without padding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenIdentity {
     /// Label given when the token was initialised.
     pub label: String,

@@ -4,6 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use cryptoki::error::RvError;
+use serde::{Deserialize, Serialize};
+
+use crate::AlarmKind;
+use crate::wire::{presentable, presentable_if_any};
 
 /// What went wrong, sorted by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +32,26 @@ pub enum Error {
     Unsupported(Fault),
 }
 
+impl Error {
+    /// Which alarm this calls for, where waiting cures nothing and a person must see to the token: a PIN that was not
+    /// accepted, a quarantine, a token that was replaced or lost our key. `None` for what may pass by itself.
+    pub fn alarm(&self) -> Option<AlarmKind> {
+        match self {
+            Self::Locked(_) => Some(AlarmKind::Pin),
+            Self::NoSuchKey(_) => Some(AlarmKind::Replaced),
+            Self::Unavailable(fault)
+            | Self::Refused(fault)
+            | Self::Unreadable(fault)
+            | Self::Unsupported(fault) => fault.alarm,
+        }
+    }
+}
+
 /// One sentence for the operator, and the cause below it where there is one.
 #[derive(Debug)]
 pub struct Fault {
     sentence: String,
+    alarm: Option<AlarmKind>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -40,7 +60,12 @@ impl Fault {
         sentence: impl Into<String>,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        Self { sentence: sentence.into(), source: Some(Box::new(source)) }
+        Self { sentence: sentence.into(), alarm: None, source: Some(Box::new(source)) }
+    }
+
+    /// The same, and a person must see to it.
+    pub(crate) fn alarming(self, kind: AlarmKind) -> Self {
+        Self { alarm: Some(kind), ..self }
     }
 
     /// What the token answered, if the token was asked.
@@ -51,7 +76,7 @@ impl Fault {
 
 impl From<String> for Fault {
     fn from(sentence: String) -> Self {
-        Self { sentence, source: None }
+        Self { sentence, alarm: None, source: None }
     }
 }
 
@@ -78,33 +103,76 @@ impl std::error::Error for Fault {
 /// Displayed as function and return value (`C_Login answered CKR_PIN_INCORRECT`), because the long texts of the
 /// standard say less to an operator than the name that can be looked up.
 #[derive(Clone, Debug)]
-pub struct Answer(Arc<cryptoki::error::Error>);
+pub struct Answer(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// The module is loaded in this process.
+    Here(Arc<cryptoki::error::Error>),
+    /// The token's agent was told it.
+    Agent(Told),
+}
+
+/// An [`Answer`] in words, on its way from an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    #[serde(deserialize_with = "presentable_if_any")]
+    function: Option<String>,
+    #[serde(deserialize_with = "presentable_if_any")]
+    return_value: Option<String>,
+    #[serde(deserialize_with = "presentable")]
+    text: String,
+}
 
 impl Answer {
     /// The name of the function, as in `C_Sign`. `None` if the fault arose before a function was called.
     pub fn function(&self) -> Option<String> {
-        match &*self.0 {
-            cryptoki::error::Error::Pkcs11(_, function) => Some(format!("C_{function:?}")),
-            _ => None,
+        match &self.0 {
+            Source::Agent(told) => told.function.clone(),
+            Source::Here(error) => match &**error {
+                cryptoki::error::Error::Pkcs11(_, function) => Some(format!("C_{function:?}")),
+                _ => None,
+            },
         }
     }
 
     /// The name of the return value, as in `CKR_DEVICE_ERROR`; vendor values in hexadecimal.
     pub fn return_value(&self) -> Option<String> {
-        match &*self.0 {
-            cryptoki::error::Error::Pkcs11(value, _) => Some(name_of(*value)),
-            _ => None,
+        match &self.0 {
+            Source::Agent(told) => told.return_value.clone(),
+            Source::Here(error) => match &**error {
+                cryptoki::error::Error::Pkcs11(value, _) => Some(name_of(*value)),
+                _ => None,
+            },
         }
     }
 
-    pub(crate) fn error(&self) -> &cryptoki::error::Error {
-        &self.0
+    /// `None` in a client: its agent has decided already what to do about it.
+    pub(crate) fn error(&self) -> Option<&cryptoki::error::Error> {
+        match &self.0 {
+            Source::Here(error) => Some(error),
+            Source::Agent(_) => None,
+        }
+    }
+
+    pub(crate) fn told(&self) -> Told {
+        Told {
+            function: self.function(),
+            return_value: self.return_value(),
+            text: self.to_string(),
+        }
     }
 }
 
 impl From<cryptoki::error::Error> for Answer {
     fn from(error: cryptoki::error::Error) -> Self {
-        Self(Arc::new(error))
+        Self(Source::Here(Arc::new(error)))
+    }
+}
+
+impl From<Told> for Answer {
+    fn from(told: Told) -> Self {
+        Self(Source::Agent(told))
     }
 }
 
@@ -112,14 +180,20 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.function(), self.return_value()) {
             (Some(function), Some(value)) => write!(f, "{function} answered {value}"),
-            _ => self.0.fmt(f),
+            _ => match &self.0 {
+                Source::Here(error) => error.fmt(f),
+                Source::Agent(told) => f.write_str(&told.text),
+            },
         }
     }
 }
 
 impl std::error::Error for Answer {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&*self.0)
+        match &self.0 {
+            Source::Here(error) => std::error::Error::source(&**error),
+            Source::Agent(_) => None,
+        }
     }
 }
 

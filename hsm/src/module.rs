@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWri
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::slot::{Slot, TokenInfo};
 
-use crate::Error;
 use crate::error::{Answer, Fault};
 use crate::recovery::Failure;
 use crate::sessions::Connection;
+use crate::{AlarmKind, Error};
 
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
 static SHUT_DOWN: AtomicBool = AtomicBool::new(false);
@@ -76,15 +76,18 @@ impl Stopped {
                  the service",
                 answer.clone(),
             )),
-            Self::Quarantined(why) => Error::Refused(
-                format!(
-                    "the token is in quarantine, nothing it signs is released: {why}. Find the cause, then restart \
-                     the service"
-                )
-                .into(),
-            ),
+            Self::Quarantined(why) => {
+                Error::Refused(Fault::from(quarantined(why)).alarming(AlarmKind::Quarantine))
+            }
         }
     }
+}
+
+/// What the operator is told of a token in quarantine.
+pub(crate) fn quarantined(why: &str) -> String {
+    format!(
+        "the token is in quarantine, nothing it signs is released: {why}. Find the cause, then restart the service"
+    )
 }
 
 impl Running {

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use secret_memory::SecretOctets;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,24 +16,23 @@ use crate::Error;
 use crate::error::Fault;
 
 /// Longest PIN file that we read, in octets. SoftHSM's own limit for a PIN is 255.
-const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
-/// A PIN of the user or of the security officer. Wipes itself.
-pub struct Pin(Zeroizing<String>);
+/// A PIN of the user or of the security officer. It lies in hidden or locked memory and wipes itself.
+pub struct Pin(SecretOctets);
 
 impl Pin {
     /// Makes a PIN of 192 random bits, written as 48 hexadecimal digits: a short PIN falls in minutes to whoever
     /// holds a copy of a software token.
     pub fn random() -> Result<Self, Error> {
-        let mut octets = Zeroizing::new([0_u8; 24]);
-        aws_lc_rs::rand::fill(octets.as_mut_slice()).map_err(|_| {
+        let mut octets = SecretOctets::zeroed(24);
+        aws_lc_rs::rand::fill(&mut octets).map_err(|_| {
             Error::Unavailable("the system gives no random octets: no PIN was made".into())
         })?;
-        // The exact capacity from the start, because a buffer that grows leaves copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(2 * octets.len()));
-        for octet in octets.iter() {
-            for nibble in [octet >> 4, octet & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        let mut text = SecretOctets::zeroed(2 * octets.len());
+        for (octet, digits) in octets.iter().zip(text.chunks_exact_mut(2)) {
+            for (digit, nibble) in digits.iter_mut().zip([octet >> 4, octet & 15]) {
+                *digit = b"0123456789abcdef"[usize::from(nibble)];
             }
         }
         Ok(Self(text))
@@ -40,12 +40,13 @@ impl Pin {
 
     /// Takes over a PIN that the caller already holds.
     pub fn new(text: Zeroizing<String>) -> Self {
-        Self(text)
+        Self(SecretOctets::copy_of(text.as_bytes()))
     }
 
     /// The PIN itself, to hand it to a token or to write it into its file.
     pub fn expose_secret(&self) -> &str {
-        &self.0
+        // Every way in has made sure that it is text.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -142,7 +143,7 @@ fn prompt(source: &PinSource) -> Result<Pin, Error> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         let text = rpassword::prompt_password("Token PIN: ").map_err(|e| source.unread(e))?;
-        return usable(Zeroizing::new(text), source);
+        return usable(text.into_bytes().into(), source);
     }
     // A descriptor of our own: the standard library's buffer for standard input is never wiped.
     let own = stdin.as_fd().try_clone_to_owned().map_err(|e| source.unread(e))?;
@@ -151,53 +152,54 @@ fn prompt(source: &PinSource) -> Result<Pin, Error> {
 
 /// How much of a source is the PIN.
 #[derive(Clone, Copy, PartialEq)]
-enum Extent {
+pub(crate) enum Extent {
     All,
     Line,
 }
 
-fn read_text(mut from: impl Read, source: &PinSource, extent: Extent) -> Result<Pin, Error> {
-    let mut octets = Zeroizing::new(Vec::with_capacity(LONGEST));
-    let mut next = [0_u8; 1];
-    // Octet by octet, so that a line leaves the rest of the input to others and nothing is left in a buffer.
-    while from.read(&mut next).map_err(|e| source.unread(e))? == 1 {
-        if octets.len() == LONGEST {
-            return Err(Error::Refused(
-                format!(
-                    "the PIN source {source} holds more than {LONGEST} octets: it is not a PIN"
-                )
-                .into(),
-            ));
+pub(crate) fn read_text(
+    mut from: impl Read,
+    source: &PinSource,
+    extent: Extent,
+) -> Result<Pin, Error> {
+    // Straight into the memory in which the PIN stays. One octet more than a PIN may have, to see that there is more.
+    let mut octets = SecretOctets::zeroed(LONGEST + 1);
+    let mut length = 0;
+    // Octet by octet, so that a line leaves the rest of the input to others.
+    while let Some(next) = octets.get_mut(length..=length) {
+        if from.read(next).map_err(|e| source.unread(e))? == 0 {
+            break;
         }
-        octets.push(next[0]);
-        if extent == Extent::Line && next[0] == b'\n' {
+        length += 1;
+        if extent == Extent::Line && next == b"\n" {
             break;
         }
     }
-    if octets.last() == Some(&b'\n') {
-        octets.pop();
-        if octets.last() == Some(&b'\r') {
-            octets.pop();
-        }
-    }
-    let Ok(text) = std::str::from_utf8(&octets) else {
+    if length > LONGEST {
         return Err(Error::Refused(
-            format!("the PIN source {source} is not UTF-8 text: it is not a PIN").into(),
-        ));
-    };
-    let mut exact = Zeroizing::new(String::with_capacity(text.len()));
-    exact.push_str(text);
-    usable(exact, source)
-}
-
-fn usable(text: Zeroizing<String>, source: &PinSource) -> Result<Pin, Error> {
-    if text.is_empty() || text.contains(|c: char| c.is_control()) {
-        return Err(Error::Refused(
-            format!("the PIN source {source} gave an empty PIN or one with control characters: give one line of text")
+            format!("the PIN source {source} holds more than {LONGEST} octets: it is not a PIN")
                 .into(),
         ));
     }
-    Ok(Pin(text))
+    octets.shorten(length);
+    for end in [b'\n', b'\r'] {
+        if octets.last() != Some(&end) {
+            break;
+        }
+        octets.shorten(octets.len() - 1);
+    }
+    usable(octets, source)
+}
+
+fn usable(octets: SecretOctets, source: &PinSource) -> Result<Pin, Error> {
+    let refused = |why: &str| Err(Error::Refused(format!("the PIN source {source} {why}").into()));
+    match std::str::from_utf8(&octets) {
+        Err(_) => refused("is not UTF-8 text: it is not a PIN"),
+        Ok(text) if text.is_empty() || text.contains(char::is_control) => {
+            refused("gave an empty PIN or one with control characters: give one line of text")
+        }
+        Ok(_) => Ok(Pin(octets)),
+    }
 }
 
 impl FromStr for PinSource {
@@ -256,92 +258,4 @@ impl From<PinSource> for String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use std::os::fd::AsRawFd;
-
-    #[test]
-    fn sources_survive_their_text() {
-        for text in ["file:/run/pin", "fd:7", "credential:ca-pin", "prompt"] {
-            assert_eq!(text.parse::<PinSource>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn anything_else_is_refused_without_being_repeated() {
-        for text in ["1234hunter2", "file:", "fd:x", "fd:-1", "credential:../x", "pin:1234hunter2"]
-        {
-            let Err(Error::Refused(fault)) = text.parse::<PinSource>() else {
-                panic!("{text} was accepted")
-            };
-            assert!(!fault.to_string().contains("hunter2"));
-        }
-    }
-
-    #[test]
-    fn random_pins_are_long_and_differ() {
-        let (one, two) = (Pin::random().unwrap(), Pin::random().unwrap());
-        assert_eq!(one.expose_secret().len(), 48);
-        assert_ne!(one.expose_secret(), two.expose_secret());
-        assert_eq!(format!("{one:?}"), "Pin(..)");
-    }
-
-    fn pin_file(content: &[u8], mode: u32) -> (tempfile::TempDir, PinSource) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pin");
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        (folder, PinSource::File(path))
-    }
-
-    #[test]
-    fn a_private_file_is_read_without_its_line_end() {
-        for content in [&b"secret"[..], b"secret\n", b"secret\r\n"] {
-            let (_folder, source) = pin_file(content, 0o600);
-            assert_eq!(source.read().unwrap().expose_secret(), "secret");
-        }
-    }
-
-    #[test]
-    fn a_file_open_to_others_is_refused() {
-        for mode in [0o640, 0o604, 0o620, 0o666] {
-            let (_folder, source) = pin_file(b"secret", mode);
-            let Err(Error::Refused(fault)) = source.read() else {
-                panic!("mode {mode:o} was accepted")
-            };
-            assert!(fault.to_string().contains("chmod 600"));
-        }
-    }
-
-    #[test]
-    fn text_that_is_no_pin_is_refused() {
-        for content in [&b""[..], b"\n", b"a\nb", b"\xff\xfe", &[b'x'; LONGEST + 1]] {
-            let (_folder, source) = pin_file(content, 0o600);
-            assert!(matches!(source.read(), Err(Error::Refused(_))));
-        }
-    }
-
-    #[test]
-    fn a_missing_file_may_come_back() {
-        let source = PinSource::File("/nonexistent/pin".into());
-        assert!(matches!(source.read(), Err(Error::Unavailable(_))));
-    }
-
-    #[test]
-    fn a_descriptor_is_read_to_its_end() {
-        let (_folder, source) = pin_file(b"secret\n", 0o600);
-        let PinSource::File(path) = source else { unreachable!() };
-        let file = File::open(path).unwrap();
-        let source = PinSource::Descriptor(file.as_raw_fd());
-        assert_eq!(source.read().unwrap().expose_secret(), "secret");
-    }
-
-    #[test]
-    fn only_one_line_of_standard_input_is_taken() {
-        let mut input = &b"secret\nthe next line"[..];
-        let pin = read_text(&mut input, &PinSource::Prompt, Extent::Line).unwrap();
-        assert_eq!(pin.expose_secret(), "secret");
-        assert_eq!(input, b"the next line");
-    }
-}
+mod tests;

@@ -6,8 +6,12 @@
 //! The caller serialises administrative work between processes and keeps a copy of a software token's folder from
 //! before: on a full disk SoftHSM can destroy a token that it writes to.
 
-mod import;
+mod generation;
+pub(crate) mod import;
 mod proof;
+
+pub use crate::sealing::self_test::{SelfTest, SelfTestOutcome};
+pub use generation::{DestroyedKey, Destruction, MadeGeneration, UnwrapTemplate};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,10 +29,8 @@ use crate::recovery::{Decision, Failure, Operation, decide};
 use crate::role::{Origin, Role};
 use crate::sessions::{Access, open, random};
 use crate::signing::{only, sign_and_verify};
-use crate::token::{Serving, find, identity_of};
-use crate::{
-    Algorithm, Error, KeyId, KeyReference, Pin, Token, TokenConfig, TokenIdentity, TokenUri,
-};
+use crate::token::{Remedies, Serving, Token, find, identity_of};
+use crate::{Algorithm, Error, KeyId, KeyReference, Pin, TokenConfig, TokenIdentity, TokenUri};
 
 /// Initialises a token in a slot that holds an uninitialised one (`C_InitToken`), and sets its user PIN
 /// (`C_InitPIN`). `label`: 1 to 32 octets. Returns the identity under which the token is found from now on.
@@ -149,7 +151,7 @@ pub struct Workshop {
 impl Workshop {
     /// Connects and logs in.
     pub fn open(config: &TokenConfig) -> Result<Self, Error> {
-        let token = Arc::new(Token::with_access(config.clone(), Access::ReadWrite));
+        let token = Arc::new(Token::new(config.clone(), Access::ReadWrite, Remedies::InPlace));
         let identity = token.check()?;
         Ok(Self { token, identity })
     }
@@ -167,41 +169,14 @@ impl Workshop {
         label: &str,
         algorithm: Algorithm,
     ) -> Result<KeyReference, Error> {
-        let (mechanism, parameters) = match algorithm {
-            Algorithm::Rsa(bits @ (2048 | 3072 | 4096)) => (
-                Mechanism::RsaPkcsKeyPairGen,
-                vec![
-                    Attribute::ModulusBits(u64::from(bits).into()),
-                    Attribute::PublicExponent(vec![1, 0, 1]),
-                ],
-            ),
-            Algorithm::Rsa(bits) => return Err(unusual_size(bits)),
-            Algorithm::P256 | Algorithm::P384 => {
-                (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(curve_parameters(algorithm))])
-            }
-        };
+        let (mechanism, parameters) = key_pair_generation(algorithm)?;
         let id = self.fresh_id()?;
         let mut public = public_template(algorithm, id, label);
         public.extend(parameters);
         let private = Role::Issuer(algorithm).template(id, label);
-        self.make(id, |serving| {
+        self.make(&[id], |serving| {
             let (_, key) = serving.session.generate_key_pair(&mechanism, &public, &private)?;
             self.prove_signing_key(serving, key, id, algorithm, Origin::Generated)
-        })
-    }
-
-    /// Generates an AES-256 key inside the token that encrypts and decrypts with AES-GCM, and does nothing else.
-    pub fn generate_wrapping_key(&self, label: &str) -> Result<KeyId, Error> {
-        let id = self.fresh_id()?;
-        let mut template = Role::Wrapping.template(id, label);
-        template.push(Attribute::ValueLen(32_u64.into()));
-        self.make(id, |serving| {
-            let key = serving.session.generate_key(&Mechanism::AesKeyGen, &template)?;
-            let found = Role::Wrapping.judge(serving.session, key, id)?;
-            born_as(found, Origin::Generated, id)?;
-            proof::sealing(serving, key, id)?;
-            proof::stays_inside(serving.session, key, Role::Wrapping, id)?;
-            Ok(id)
         })
     }
 
@@ -214,7 +189,7 @@ impl Workshop {
         let mut public = public_template(algorithm, id, label);
         public.extend(imported.public);
         let private = imported.private.joined_to(Role::Issuer(algorithm).template(id, label));
-        let reference = self.make(id, |serving| {
+        let reference = self.make(&[id], |serving| {
             let key = serving.session.create_object(private.attributes())?;
             serving.session.create_object(&public)?;
             self.prove_signing_key(serving, key, id, algorithm, Origin::Imported)
@@ -260,21 +235,23 @@ impl Workshop {
         Ok(KeyReference { id, public_key })
     }
 
-    /// Makes a key and proves it, under the guard around logins and key generation. Whatever fails, nothing with this
-    /// id is left behind.
+    /// Makes keys and proves them, under the guard around logins and key generation. Whatever fails, nothing with
+    /// these ids is left behind.
     fn make<T>(
         &self,
-        id: KeyId,
+        ids: &[KeyId],
         mut act: impl FnMut(&Serving<'_>) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         let made = self.token.operate(Operation::Provision, |serving| {
             let _guard = serving.running.admission();
             act(serving)
         });
-        if made.is_err()
-            && let Err(error) = self.destroy(id)
-        {
-            tracing::error!(key = %id, %error, "a key that was refused could not be destroyed: remove it by its id");
+        if made.is_err() {
+            for id in ids {
+                if let Err(error) = self.destroy(*id) {
+                    tracing::error!(key = %id, %error, "a key that was refused could not be destroyed: remove it by its id");
+                }
+            }
         }
         made
     }
@@ -310,6 +287,25 @@ fn born_as(found: Origin, wanted: Origin, id: KeyId) -> Result<(), Failure> {
         return Ok(());
     }
     Err(distrust(id, "the token does not tell generated keys from imported ones (CKA_LOCAL)"))
+}
+
+/// How the token makes a key pair: the mechanism, and what the public key's template needs for it.
+pub(crate) fn key_pair_generation(
+    algorithm: Algorithm,
+) -> Result<(Mechanism<'static>, Vec<Attribute>), Error> {
+    Ok(match algorithm {
+        Algorithm::Rsa(bits @ (2048 | 3072 | 4096)) => (
+            Mechanism::RsaPkcsKeyPairGen,
+            vec![
+                Attribute::ModulusBits(u64::from(bits).into()),
+                Attribute::PublicExponent(vec![1, 0, 1]),
+            ],
+        ),
+        Algorithm::Rsa(bits) => return Err(unusual_size(bits)),
+        Algorithm::P256 | Algorithm::P384 => {
+            (Mechanism::EccKeyPairGen, vec![Attribute::EcParams(curve_parameters(algorithm))])
+        }
+    })
 }
 
 fn unusual_size(bits: u16) -> Error {

@@ -12,9 +12,10 @@ use der::{Decode, Encode, Reader, SliceReader, Tag};
 
 use crate::recovery::Failure;
 use crate::role::read;
+use serde::{Deserialize, Serialize};
 
 /// Algorithm of a signing key, with its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RSA with this many bits of modulus. Signs PKCS#1 v1.5 with SHA-256.
     Rsa(u16),
@@ -180,12 +181,17 @@ pub(crate) fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> der::Result<Vec<u8>> 
     subject_public_key_info(RSA_ENCRYPTION, &Null.to_der()?, &key)
 }
 
+/// Octets of an uncompressed point on P-256, P-384 and P-521.
+const POINTS: [usize; 3] = [65, 97, 133];
+
 /// `parameters` is `CKA_EC_PARAMS` (DER of the curve's name), `point` is `CKA_EC_POINT`: a DER OCTET STRING by the
 /// standard, the bare point on some tokens.
 pub(crate) fn ec_spki(parameters: &[u8], point: &[u8]) -> der::Result<Vec<u8>> {
+    // An uncompressed point begins like an OCTET STRING, and one in 256 has the length that would follow. So what is
+    // inside must have the length of a point.
     let bare = match <&OctetStringRef>::from_der(point) {
-        Ok(wrapped) => wrapped.as_bytes(),
-        Err(_) => point,
+        Ok(wrapped) if POINTS.contains(&wrapped.as_bytes().len()) => wrapped.as_bytes(),
+        _ => point,
     };
     <ObjectIdentifier>::from_der(parameters)?;
     subject_public_key_info(EC_PUBLIC_KEY, parameters, bare)
@@ -227,6 +233,18 @@ mod tests {
         assert_eq!(ec_spki(&parameters, &wrapped).unwrap(), expected.as_ref());
         let key = PublicKey::from_spki(expected.as_ref()).unwrap();
         assert_eq!(key.algorithm(), Algorithm::P256);
+    }
+
+    #[test]
+    fn a_bare_point_that_looks_like_an_octet_string_is_taken_as_it_is() {
+        let parameters = SECP256R1.to_der().unwrap();
+        let mut point = [7; 65];
+        // The first octet of every uncompressed point, and the length of the rest.
+        (point[0], point[1]) = (0x04, 63);
+        let wrapped = OctetStringRef::new(&point).unwrap().to_der().unwrap();
+        let spki = ec_spki(&parameters, &point).unwrap();
+        assert!(spki.ends_with(&point));
+        assert_eq!(ec_spki(&parameters, &wrapped).unwrap(), spki);
     }
 
     #[test]

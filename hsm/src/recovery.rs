@@ -74,17 +74,20 @@ const AEAD_DECRYPT_FAILED: u64 = 0x35;
 pub(crate) fn decide(operation: Operation, answer: &Answer) -> Decision {
     use RvError as Rv;
     let (value, function) = match answer.error() {
-        Pkcs11Error::Pkcs11(value, function) => (*value, *function),
-        Pkcs11Error::NotSupported | Pkcs11Error::NullFunctionPointer => {
+        Some(Pkcs11Error::Pkcs11(value, function)) => (*value, *function),
+        Some(Pkcs11Error::NotSupported | Pkcs11Error::NullFunctionPointer) => {
             return Decision::Unsupported;
         }
         _ => return Decision::GiveUp,
     };
-    if operation == Operation::Open && matches!(function, Function::Decrypt) && is_bad_data(value) {
+    if opens(operation, function) && is_bad_data(value) {
         return Decision::Unreadable;
     }
     match value {
-        Rv::ObjectHandleInvalid | Rv::KeyHandleInvalid => Decision::FindAgain,
+        Rv::ObjectHandleInvalid
+        | Rv::KeyHandleInvalid
+        | Rv::WrappingKeyHandleInvalid
+        | Rv::UnwrappingKeyHandleInvalid => Decision::FindAgain,
         Rv::SessionHandleInvalid
         | Rv::SessionClosed
         | Rv::OperationActive
@@ -116,6 +119,12 @@ pub(crate) fn decide(operation: Operation, answer: &Answer) -> Decision {
     }
 }
 
+/// Whether sealed data was being opened: for its own sake, to sign with it, or to seal it anew.
+fn opens(operation: Operation, function: Function) -> bool {
+    matches!(operation, Operation::Open | Operation::Sign)
+        && matches!(function, Function::Decrypt | Function::UnwrapKey)
+}
+
 fn is_bad_data(value: RvError) -> bool {
     match value {
         RvError::GeneralError
@@ -124,7 +133,9 @@ fn is_bad_data(value: RvError) -> bool {
         | RvError::EncryptedDataInvalid
         | RvError::EncryptedDataLenRange
         | RvError::DataInvalid
-        | RvError::DataLenRange => true,
+        | RvError::DataLenRange
+        | RvError::WrappedKeyInvalid
+        | RvError::WrappedKeyLenRange => true,
         // The code is 32 bits wide on some targets.
         #[allow(clippy::useless_conversion)]
         RvError::UnknownErrorCode(code) => u64::from(code) == AEAD_DECRYPT_FAILED,
@@ -184,6 +195,13 @@ mod tests {
             (Op::Open, Function::Decrypt, RvError::EncryptedDataInvalid, Unreadable),
             (Op::Open, Function::Decrypt, RvError::UnknownErrorCode(0x35), Unreadable),
             (Op::Open, Function::DecryptInit, RvError::GeneralError, Reconnect),
+            (Op::Open, Function::UnwrapKey, RvError::WrappedKeyInvalid, Unreadable),
+            (Op::Open, Function::UnwrapKey, RvError::UnwrappingKeyHandleInvalid, FindAgain),
+            (Op::Seal, Function::WrapKey, RvError::WrappingKeyHandleInvalid, FindAgain),
+            (Op::Sign, Function::UnwrapKey, RvError::GeneralError, Unreadable),
+            (Op::Sign, Function::Decrypt, RvError::GeneralError, Unreadable),
+            (Op::Provision, Function::UnwrapKey, RvError::GeneralError, Reconnect),
+            (Op::Open, Function::UnwrapKey, RvError::TemplateInconsistent, Unsupported),
             (Op::Seal, Function::Encrypt, RvError::GeneralError, Reconnect),
             (Op::Sign, Function::SignInit, RvError::MechanismInvalid, Unsupported),
             (Op::Seal, Function::EncryptInit, RvError::KeyFunctionNotPermitted, Unsupported),
@@ -196,6 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn a_function_that_a_module_does_not_have_is_a_capability() {
+        for missing in [Pkcs11Error::NotSupported, Pkcs11Error::NullFunctionPointer] {
+            let answer = Answer::from(missing);
+            assert_eq!(decide(Operation::Sign, &answer), Decision::Unsupported, "{answer}");
+        }
+    }
+
+    #[test]
     fn each_remedy_is_used_once_and_grows_stronger() {
         let mut budget = Budget::new(Operation::Sign);
         assert_eq!(budget.spend(Decision::FindAgain), Some(Decision::FindAgain));
@@ -203,6 +229,9 @@ mod tests {
         assert_eq!(budget.spend(Decision::FindAgain), None);
         assert_eq!(budget.spend(Decision::Reconnect), Some(Decision::Reconnect));
         assert_eq!(budget.spend(Decision::Reconnect), None);
+        let mut budget = Budget::new(Operation::Sign);
+        assert_eq!(budget.spend(Decision::Reinitialise), Some(Decision::Reinitialise));
+        assert_eq!(budget.spend(Decision::Reinitialise), None);
     }
 
     #[test]

@@ -4,22 +4,27 @@
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use serde::{Deserialize, Serialize};
 
+use crate::error::Fault;
 use crate::recovery::Failure;
-use crate::{Algorithm, Error, KeyId};
+use crate::{AlarmKind, Algorithm, Error, KeyId, SealingMechanism};
 
 /// What a key is for. One role, one usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Signs certificates, requests and revocation lists: `CKA_SIGN` and nothing else.
     Issuer(Algorithm),
-    /// Seals data inside the token: `CKA_ENCRYPT` and `CKA_DECRYPT` and nothing else. It neither wraps nor unwraps,
-    /// because whoever may unwrap under a key can take the unwrapped value out again.
+    /// Seals data. With AES-GCM `CKA_ENCRYPT` and `CKA_DECRYPT` and nothing else: it neither wraps nor unwraps, because
+    /// whoever may unwrap under a key can take the unwrapped value out again. Where the token has no AES-GCM, `CKA_WRAP`
+    /// and `CKA_UNWRAP` and nothing else, for data keys that serve once.
+    Sealing(SealingMechanism),
+    /// Wraps and unwraps keys born in the token: `CKA_WRAP` and `CKA_UNWRAP` and nothing else.
     Wrapping,
 }
 
 /// Where a key was born.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// Generated inside the token (`CKA_LOCAL` is true).
     Generated,
@@ -31,7 +36,7 @@ impl Role {
     pub(crate) fn class(self) -> ObjectClass {
         match self {
             Self::Issuer(_) => ObjectClass::PRIVATE_KEY,
-            Self::Wrapping => ObjectClass::SECRET_KEY,
+            Self::Sealing(_) | Self::Wrapping => ObjectClass::SECRET_KEY,
         }
     }
 
@@ -39,7 +44,7 @@ impl Role {
         match self {
             Self::Issuer(Algorithm::Rsa(_)) => KeyType::RSA,
             Self::Issuer(Algorithm::P256 | Algorithm::P384) => KeyType::EC,
-            Self::Wrapping => KeyType::AES,
+            Self::Sealing(_) | Self::Wrapping => KeyType::AES,
         }
     }
 
@@ -48,7 +53,10 @@ impl Role {
         match self {
             Self::Issuer(Algorithm::Rsa(_)) => MechanismType::RSA_PKCS,
             Self::Issuer(Algorithm::P256 | Algorithm::P384) => MechanismType::ECDSA,
-            Self::Wrapping => MechanismType::AES_GCM,
+            Self::Sealing(SealingMechanism::Gcm) => MechanismType::AES_GCM,
+            Self::Sealing(SealingMechanism::KeyWrap) | Self::Wrapping => {
+                MechanismType::AES_KEY_WRAP_PAD
+            }
         }
     }
 
@@ -56,7 +64,7 @@ impl Role {
         match self {
             Self::Issuer(Algorithm::Rsa(_)) => MechanismType::RSA_PKCS_KEY_PAIR_GEN,
             Self::Issuer(Algorithm::P256 | Algorithm::P384) => MechanismType::ECC_KEY_PAIR_GEN,
-            Self::Wrapping => MechanismType::AES_KEY_GEN,
+            Self::Sealing(_) | Self::Wrapping => MechanismType::AES_KEY_GEN,
         }
     }
 
@@ -71,15 +79,18 @@ impl Role {
                 Attribute::Unwrap(false),
                 Attribute::Derive(false),
             ],
-            Self::Wrapping => vec![
-                Attribute::Encrypt(true),
-                Attribute::Decrypt(true),
-                Attribute::Sign(false),
-                Attribute::Verify(false),
-                Attribute::Wrap(false),
-                Attribute::Unwrap(false),
-                Attribute::Derive(false),
-            ],
+            Self::Sealing(_) | Self::Wrapping => {
+                let encrypts = self == Self::Sealing(SealingMechanism::Gcm);
+                vec![
+                    Attribute::Encrypt(encrypts),
+                    Attribute::Decrypt(encrypts),
+                    Attribute::Sign(false),
+                    Attribute::Verify(false),
+                    Attribute::Wrap(!encrypts),
+                    Attribute::Unwrap(!encrypts),
+                    Attribute::Derive(false),
+                ]
+            }
         }
     }
 
@@ -122,10 +133,21 @@ impl Role {
             born(A::KeyGenMechanism(self.generation_mechanism())),
         ];
         demands.extend(self.usage().into_iter().map(known));
-        if self == Self::Wrapping {
+        if self.class() == ObjectClass::SECRET_KEY {
             demands.push(essential(A::ValueLen(32_u64.into())));
         }
         demands
+    }
+
+    /// The mechanism that a sealing key was made for, by what it may do. Its other attributes are not judged.
+    pub(crate) fn sealing_mechanism(
+        session: &Session,
+        key: ObjectHandle,
+    ) -> Result<SealingMechanism, Failure> {
+        Ok(match read(session, key, AttributeType::Encrypt)? {
+            Some(Attribute::Encrypt(false)) => SealingMechanism::KeyWrap,
+            _ => SealingMechanism::Gcm,
+        })
     }
 
     /// Reads the key's attributes back, one at a time, and refuses the key if one of them is not as the role demands.
@@ -180,12 +202,13 @@ pub(crate) enum Weight {
 
 fn unfit(id: KeyId, kind: AttributeType, wanted: &Attribute, found: Option<Attribute>) -> Error {
     let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found:?}"));
+    // No key of ours was ever otherwise, so this is another one under its id.
     Error::Refused(
-        format!(
+        Fault::from(format!(
             "key {id} is not held as it must be: {kind} must read {wanted:?} and reads {found}. Use a key that this \
              software made, or make a new one"
-        )
-        .into(),
+        ))
+        .alarming(AlarmKind::Replaced),
     )
 }
 

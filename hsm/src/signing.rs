@@ -1,4 +1,7 @@
-//! Signing keys: bound to a public key, every signature verified before it is released.
+//! Signing keys in the process that loads the module: bound to a public key.
+//!
+//! Signatures are verified by the client (`client/keys.rs`), where no module can reach the one who judges. What never
+//! leaves this process is verified here.
 //!
 //! A key is found by `CKA_ID`, class and public key together, never by label: after an outage a search by label can
 //! return another key, which signs without error.
@@ -12,16 +15,18 @@ use aws_lc_rs::digest;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use serde::{Deserialize, Serialize};
 
+use crate::error::Fault;
 use crate::module::lock;
 use crate::public_key::{PublicKey, spki_from_token};
 use crate::recovery::{Failure, Operation};
 use crate::role::{Origin, Role};
-use crate::token::Serving;
-use crate::{Algorithm, Error, KeyId, Token, ecdsa};
+use crate::token::{Serving, Token};
+use crate::{AlarmKind, Algorithm, Error, KeyId, ecdsa};
 
 /// Which private key: by id and public key (SubjectPublicKeyInfo, DER).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyReference {
     /// `CKA_ID` of the private key and of its public key.
     pub id: KeyId,
@@ -31,7 +36,7 @@ pub struct KeyReference {
 
 /// A private key in a token that signs, and nothing else. Cheap to clone; clones share what they found.
 #[derive(Clone)]
-pub struct SigningKey(Arc<Inner>);
+pub(crate) struct SigningKey(Arc<Inner>);
 
 struct Inner {
     token: Arc<Token>,
@@ -57,46 +62,39 @@ impl SigningKey {
 
     /// Finds the key (by id, class and public key), judges its attributes, and proves it by signing and verifying a
     /// fresh challenge.
-    pub fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let mut challenge = [0; 32];
         self.0.token.random(&mut challenge)?;
         // Looked up anew, so that a key that was destroyed meanwhile is missed here and not at the next certificate.
         *lock(&self.0.bound) = None;
-        self.sign(&[&b"hsm key check "[..], &challenge].concat()).map(drop)
-    }
-
-    /// The key's algorithm, from its reference. `Rsa(0)` if the reference holds no public key that we support; such
-    /// a key checks and signs as Refused.
-    pub fn algorithm(&self) -> Algorithm {
-        self.0.public.as_ref().map_or(Algorithm::Rsa(0), PublicKey::algorithm)
-    }
-
-    /// What the key was asked for by.
-    pub fn reference(&self) -> &KeyReference {
-        &self.0.reference
+        let message = [&b"hsm key check "[..], &challenge].concat();
+        let signature = self.sign(&message)?;
+        match self.public()?.verifies(&message, &signature) {
+            true => Ok(()),
+            false => Err(self.quarantine()),
+        }
     }
 
     /// Whether the key was generated in the token or imported, as the token itself says. Finds the key if need be.
-    pub fn origin(&self) -> Result<Origin, Error> {
+    pub(crate) fn origin(&self) -> Result<Origin, Error> {
         let public = self.public()?;
         self.0.token.operate(Operation::Sign, |serving| Ok(self.bind(serving, public)?.origin))
     }
 
-    /// Signs exactly these octets with the hash that belongs to the key (SHA-256; SHA-384 for P-384) and verifies
-    /// with the public key before returning. ECDSA: DER Ecdsa-Sig-Value. RSA: PKCS#1 v1.5.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    /// Signs exactly these octets with the hash that belongs to the key (SHA-256; SHA-384 for P-384). ECDSA: DER
+    /// Ecdsa-Sig-Value. RSA: PKCS#1 v1.5. Not verified yet.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let public = self.public()?;
         let signature = self.0.token.operate(Operation::Sign, |serving| {
             let bound = self.bind(serving, public)?;
-            sign_and_verify(serving.session, bound.handle, public, message)
+            sign_with(serving.session, bound.handle, public, message)
                 .inspect_err(|_| *lock(&self.0.bound) = None)
         })?;
-        signature.ok_or_else(|| {
-            self.0.token.quarantine(format!(
-                "a signature that it made with key {} does not verify with that key's public key",
-                self.0.reference.id
-            ))
-        })
+        signature.ok_or_else(|| self.quarantine())
+    }
+
+    fn quarantine(&self) -> Error {
+        self.0.token.quarantine(does_not_verify(self.0.reference.id))
     }
 
     fn public(&self) -> Result<&PublicKey, Error> {
@@ -128,11 +126,11 @@ impl SigningKey {
             Some(spki) if spki == *public_key => {}
             Some(_) => {
                 return Err(Failure::Final(Error::Refused(
-                    format!(
+                    Fault::from(format!(
                         "the token holds another public key under the id {id} than the one on record: the key was \
                          replaced. Nothing is signed with it; restore the token or install a new key"
-                    )
-                    .into(),
+                    ))
+                    .alarming(AlarmKind::Replaced),
                 )));
             }
             None => return Err(Failure::Missing(no_such_key(*id))),
@@ -151,13 +149,28 @@ pub(crate) fn sign_and_verify(
     public: &PublicKey,
     message: &[u8],
 ) -> Result<Option<Vec<u8>>, Failure> {
+    let signature = sign_with(session, handle, public, message)?;
+    Ok(signature.filter(|signature| public.verifies(message, signature)))
+}
+
+/// `None`: what the token made is no signature at all.
+fn sign_with(
+    session: &Session,
+    handle: ObjectHandle,
+    public: &PublicKey,
+    message: &[u8],
+) -> Result<Option<Vec<u8>>, Failure> {
     let (mechanism, input) = token_input(public.algorithm(), message);
     let raw = session.sign(&mechanism, handle, &input)?;
-    let signature = match public.algorithm().coordinate_octets() {
+    Ok(match public.algorithm().coordinate_octets() {
         Some(octets) => ecdsa::to_der(&raw, octets),
         None => Some(raw),
-    };
-    Ok(signature.filter(|signature| public.verifies(message, signature)))
+    })
+}
+
+/// Why a token is quarantined.
+pub(crate) fn does_not_verify(key: KeyId) -> String {
+    format!("a signature that it made with key {key} does not verify with that key's public key")
 }
 
 /// The only token object of this class with this id.

@@ -1,6 +1,6 @@
 //! A token in service: connects on first use, logs in once, and comes back after an outage without a restart.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use cryptoki::context::Function;
@@ -12,9 +12,11 @@ use cryptoki::types::AuthPin;
 use crate::error::{Answer, Fault};
 use crate::module::{Module, ModuleUse, Running, Stopped, lock};
 use crate::recovery::{Budget, Decision, Failure, Operation, decide};
+use crate::sealing::SealingKeys;
 use crate::sessions::{Access, Connection, open, random_into};
+use crate::signing::SigningKey;
 use crate::{
-    Error, KeyId, KeyReference, Pin, SigningKey, TokenConfig, TokenIdentity, TokenUri, WrappingKey,
+    AlarmKind, Error, KeyGeneration, KeyReference, Pin, TokenConfig, TokenIdentity, TokenUri,
 };
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -22,24 +24,27 @@ static NUMBER: AtomicU64 = AtomicU64::new(1);
 /// A token in service: logged in once, read-only sessions. Connects on first use and again after an outage.
 ///
 /// It never logs out while it serves: a logout belongs to the whole process and kills every key handle.
-pub struct Token {
+pub(crate) struct Token {
     config: TokenConfig,
     access: Access,
+    remedies: Remedies,
+    /// See [`Token::is_worn`].
+    worn: AtomicBool,
     number: u64,
     module: OnceLock<ModuleUse>,
     seen: Mutex<Option<TokenIdentity>>,
     kept_pin: Mutex<Option<Pin>>,
+    /// An earlier process ended while it logged in.
+    login_in_doubt: AtomicBool,
 }
 
-/// What is known about a token without asking it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Connected and logged in.
-    Serving(TokenIdentity),
-    /// Not connected: not used yet, or lost. The next operation connects.
-    Idle,
-    /// Out of use until the process restarts, and why.
-    Stopped(String),
+/// How far a token may go to bring its module back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedies {
+    /// The module is finalised and initialised again in this process.
+    InPlace,
+    /// New sessions and logins only. Whatever needs more is left to a fresh process.
+    FreshProcess,
 }
 
 /// One attempt at an operation: a logged-in session that nobody else has.
@@ -51,44 +56,65 @@ pub(crate) struct Serving<'a> {
 
 impl Token {
     /// Connects to nothing: a token that is absent today may be there tomorrow, and the service stays up meanwhile.
-    pub fn new(config: TokenConfig) -> Arc<Self> {
-        Arc::new(Self::with_access(config, Access::ReadOnly))
-    }
-
-    pub(crate) fn with_access(config: TokenConfig, access: Access) -> Self {
+    pub(crate) fn new(config: TokenConfig, access: Access, remedies: Remedies) -> Self {
         Self {
             config,
             access,
+            remedies,
+            worn: AtomicBool::new(false),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             module: OnceLock::new(),
             seen: Mutex::default(),
             kept_pin: Mutex::default(),
+            login_in_doubt: AtomicBool::new(false),
         }
     }
 
+    /// Tells the token what an earlier process knows: which token it saw, a PIN whose source answers only once, and
+    /// whether a login of its own was never answered.
+    pub(crate) fn remember(
+        &self,
+        seen: Option<TokenIdentity>,
+        pin: Option<Pin>,
+        login_in_doubt: bool,
+    ) {
+        self.login_in_doubt.store(login_in_doubt, Ordering::Relaxed);
+        *lock(&self.seen) = seen;
+        *lock(&self.kept_pin) = pin;
+    }
+
+    /// Whether only a fresh process helps. Never true where the remedies are in place.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.worn.load(Ordering::Relaxed)
+    }
+
     /// Identity as last seen; `None` before the first connection.
-    pub fn identity(&self) -> Option<TokenIdentity> {
+    pub(crate) fn identity(&self) -> Option<TokenIdentity> {
         lock(&self.seen).clone()
     }
 
     /// A signing key in this token. Nothing is looked up before its first use.
-    pub fn signing_key(self: &Arc<Self>, key: KeyReference) -> SigningKey {
+    pub(crate) fn signing_key(self: &Arc<Self>, key: KeyReference) -> SigningKey {
         SigningKey::new(Arc::clone(self), key)
     }
 
-    /// A wrapping key in this token. Nothing is looked up before its first use.
-    pub fn wrapping_key(self: &Arc<Self>, id: KeyId) -> WrappingKey {
-        WrappingKey::new(Arc::clone(self), id)
+    /// The sealing keys of one generation in this token. Nothing is looked up before their first use.
+    pub(crate) fn sealing_keys(self: &Arc<Self>, generation: KeyGeneration) -> SealingKeys {
+        SealingKeys::new(Arc::clone(self), generation)
     }
 
     /// Fills `octets` from the token's random number generator (`C_GenerateRandom`).
-    pub fn random(&self, octets: &mut [u8]) -> Result<(), Error> {
+    pub(crate) fn random(&self, octets: &mut [u8]) -> Result<(), Error> {
         self.operate(Operation::Connect, |serving| random_into(serving.session, octets))
     }
 
     /// Waits for running operations, finalises and initialises the module again, logs in: keys made by another
     /// process become visible, and a token that was moved away and back is seen again.
-    pub fn reload(&self) -> Result<(), Error> {
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        if self.remedies == Remedies::FreshProcess {
+            self.worn.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
         match self.module().reinitialise(None) {
             Ok(()) => self.check().map(drop),
             Err(failure) => Err(self.report(Operation::Connect, failure)),
@@ -98,7 +124,7 @@ impl Token {
     /// A live check: connected, logged in, a session answers, and it is still the same token. Connects if need be.
     ///
     /// A software token may answer from memory after its folder is gone; `check` of a key asks for more.
-    pub fn check(&self) -> Result<TokenIdentity, Error> {
+    pub(crate) fn check(&self) -> Result<TokenIdentity, Error> {
         self.operate(Operation::Connect, |serving| {
             let state = serving.session.get_session_info()?.session_state();
             if !matches!(state, SessionState::RoUser | SessionState::RwUser) {
@@ -119,22 +145,6 @@ impl Token {
         })
     }
 
-    /// What is known without asking the token: quick, no I/O.
-    pub fn health(&self) -> Health {
-        let Some(module) = self.module.get() else {
-            return Health::Idle;
-        };
-        if let Some(identity) = self.identity()
-            && let Some(stopped) = module.stopped(&identity.serial)
-        {
-            return Health::Stopped(stopped.error().to_string());
-        }
-        match module.if_running(|running| running.connection(self.number)) {
-            Some(Some(connection)) => Health::Serving(connection.identity().clone()),
-            _ => Health::Idle,
-        }
-    }
-
     /// Runs `act` with a session, and once more after each remedy that the recovery table names.
     pub(crate) fn operate<T>(
         &self,
@@ -148,10 +158,11 @@ impl Token {
             let (generation, outcome) = module.with_running(|running| {
                 let connection = self.connection(module, running)?;
                 epoch = Some(connection.epoch());
-                let session = connection.check_out()?;
-                let outcome = act(&Serving { running, connection: &connection, session: &session });
+                let checked_out = connection.check_out()?;
+                let session = checked_out.session();
+                let outcome = act(&Serving { running, connection: &connection, session });
                 if outcome.is_ok() {
-                    connection.put_back(session);
+                    checked_out.put_back();
                 }
                 outcome
             });
@@ -167,6 +178,10 @@ impl Token {
             let Some(remedy) = budget.spend(decision) else {
                 return Err(self.report(operation, failure));
             };
+            if remedy == Decision::Reinitialise && self.remedies == Remedies::FreshProcess {
+                self.worn.store(true, Ordering::Relaxed);
+                return Err(self.report(operation, failure));
+            }
             tracing::warn!(token = %self.config.uri, ?operation, ?failure, ?remedy, "a token operation is tried again");
             match remedy {
                 Decision::Reconnect => {
@@ -218,6 +233,7 @@ impl Token {
             self.access,
             identity,
             session,
+            info.max_session_count(),
         ));
         running.connect(self.number, Arc::clone(&connection));
         Ok(connection)
@@ -229,12 +245,12 @@ impl Token {
         match &*seen {
             // Missing, because an old view of the slots may show a token that is gone by now.
             Some(before) if before.serial != identity.serial => Err(Failure::Missing(Error::Refused(
-                format!(
+                Fault::from(format!(
                     "another token has taken the place of {}: serial number {} was seen before, now it is {}. Bring \
                      the first token back, or restart the service if the change is meant",
                     self.config.uri, before.serial, identity.serial
-                )
-                .into(),
+                ))
+                .alarming(AlarmKind::Replaced),
             ))),
             _ => {
                 *seen = Some(identity.clone());
@@ -254,6 +270,18 @@ impl Token {
                 .into(),
             )));
         }
+        // The try that nobody heard the end of may have been the one that the token counted.
+        if info.user_pin_count_low() && self.login_in_doubt.load(Ordering::Relaxed) {
+            return Err(Failure::Final(Error::Locked(
+                format!(
+                    "a login to {} was never answered, and the token says that a wrong PIN was tried, so it is not \
+                     tried again: correct the PIN source if need be, log in once with the vendor's tool, then restart \
+                     the service",
+                    self.config.uri
+                )
+                .into(),
+            )));
+        }
         let mut kept = lock(&self.kept_pin);
         let pin = match kept.take() {
             Some(pin) => pin,
@@ -262,7 +290,10 @@ impl Token {
         let auth = AuthPin::from(pin.expose_secret());
         let fault = match session.login(UserType::User, Some(&auth)) {
             // Login belongs to the process, not to the session: somebody was here before.
-            Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => None,
+            Ok(()) | Err(Pkcs11Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                self.login_in_doubt.store(false, Ordering::Relaxed);
+                None
+            }
             Err(error) => Some(Answer::from(error)),
         };
         if let Some(answer) = &fault
@@ -328,6 +359,10 @@ impl Drop for Token {
 /// The one token that the URI selects.
 pub(crate) fn find(running: &Running, uri: &TokenUri) -> Result<(Slot, TokenInfo), Failure> {
     let mut found = running.tokens()?;
+    let of_that_label = TokenUri { serial: None, ..uri.clone() };
+    let other = found.iter().map(|(_, info)| identity_of(info)).find(|identity| {
+        uri.serial.is_some() && of_that_label.selects(identity) && !uri.selects(identity)
+    });
     found.retain(|(_, info)| uri.selects(&identity_of(info)));
     if found.len() > 1 {
         let serials: Vec<_> = found.iter().map(|(_, info)| info.serial_number()).collect();
@@ -340,7 +375,9 @@ pub(crate) fn find(running: &Running, uri: &TokenUri) -> Result<(Slot, TokenInfo
             .into(),
         )));
     }
-    found.pop().ok_or_else(|| Failure::Missing(absent(uri)))
+    found.pop().ok_or_else(|| {
+        Failure::Missing(other.map_or_else(|| absent(uri), |other| exchanged(uri, &other.serial)))
+    })
 }
 
 pub(crate) fn identity_of(info: &TokenInfo) -> TokenIdentity {
@@ -350,6 +387,17 @@ pub(crate) fn identity_of(info: &TokenInfo) -> TokenIdentity {
         manufacturer: info.manufacturer_id().to_owned(),
         model: info.model().to_owned(),
     }
+}
+
+/// The label is there, the serial number is not: somebody put another token in the place of ours.
+fn exchanged(uri: &TokenUri, serial: &str) -> Error {
+    Error::Refused(
+        Fault::from(format!(
+            "no token answers to {uri}, but one with the same label and the serial number {serial}: it is not used. \
+             Bring the right token back, or name the new serial number if the change is meant"
+        ))
+        .alarming(AlarmKind::Replaced),
+    )
 }
 
 fn absent(uri: &TokenUri) -> Error {

@@ -1,15 +1,24 @@
 //! Floor 2: who is asking, and what they may do. A decision is a value: [`Permit`].
+//!
+//! There are two kinds of those who ask. A [`Caller`] is a user of this machine. A [`Client`] is another
+//! machine, for which the gateway asks. They are two types, so that a client reaches nothing that does not
+//! say in words that it is for clients as well.
+
+mod client;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::base::Actor;
+pub use client::{Client, Clients, NotVouched, Requester};
+
+use crate::base::{Actor, ClientName, Fingerprint};
 
 /// Someone who asks, known by the peer credentials of a Unix socket.
 #[derive(Clone, Debug)]
 pub struct Caller {
     uid: u32,
-    name: String,
+    name: Arc<str>,
     administrator: bool,
     requester: bool,
 }
@@ -30,9 +39,14 @@ impl Caller {
         self.administrator
     }
 
+    /// The key of this caller's turns and bounds.
+    pub const fn id(&self) -> CallerId {
+        CallerId::User(self.uid)
+    }
+
     /// The identity for the journal.
     pub fn actor(&self) -> Actor {
-        Actor::User { uid: self.uid, name: self.name.clone() }
+        Actor::User { uid: self.uid, name: self.name.to_string() }
     }
 
     /// Asks for a permit for an act.
@@ -47,9 +61,18 @@ impl Caller {
         if allowed {
             Ok(Permit { actor: self.actor(), act: PhantomData })
         } else {
-            Err(Denied { user: self.name.clone(), act: A::NAME })
+            Err(Denied { who: format!("user {}", self.name), act: A::NAME })
         }
     }
+}
+
+/// Tells those who ask apart, where each has a turn and bounds of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallerId {
+    /// A user id.
+    User(u32),
+    /// A client: its place among those of the configuration.
+    Client(usize),
 }
 
 /// The roles of this machine, from the configuration.
@@ -57,19 +80,27 @@ impl Caller {
 pub struct Roles {
     administrators: Vec<u32>,
     requesters: Vec<u32>,
+    /// The user whose word about clients is taken.
+    gateway: Option<u32>,
+    clients: Vec<(ClientName, Fingerprint)>,
 }
 
 impl Roles {
     /// `administrators` and `requesters` are user ids. Root always administers.
     pub fn new(administrators: Vec<u32>, requesters: Vec<u32>) -> Self {
-        Self { administrators, requesters }
+        Self { administrators, requesters, ..Self::default() }
+    }
+
+    /// The same, and machines that may have certificates issued when the user `gateway` asks for them.
+    pub fn with_clients(self, gateway: u32, clients: Vec<(ClientName, Fingerprint)>) -> Self {
+        Self { gateway: Some(gateway), clients, ..self }
     }
 
     /// Who the holder of these credentials is to us.
     pub fn caller(&self, uid: u32, name: Option<String>) -> Caller {
         Caller {
             uid,
-            name: name.unwrap_or_else(|| uid.to_string()),
+            name: name.unwrap_or_else(|| uid.to_string()).into(),
             administrator: uid == 0 || self.administrators.contains(&uid),
             requester: self.requesters.contains(&uid),
         }
@@ -101,6 +132,14 @@ impl Act for Issue {
     const NEEDS: Role = Role::Requester;
 }
 
+/// To see what was issued to everybody: names and addresses of every machine.
+#[derive(Debug)]
+pub struct ListCertificates;
+impl Act for ListCertificates {
+    const NAME: &'static str = "list issued certificates";
+    const NEEDS: Role = Role::Administrator;
+}
+
 /// To make, replace or retire the CA.
 #[derive(Debug)]
 pub struct ManageCa;
@@ -114,6 +153,14 @@ impl Act for ManageCa {
 pub struct ManageStores;
 impl Act for ManageStores {
     const NAME: &'static str = "manage certificate stores";
+    const NEEDS: Role = Role::Administrator;
+}
+
+/// To change the keys that private keys are sealed under, and to destroy the old ones.
+#[derive(Debug)]
+pub struct ChangeKeys;
+impl Act for ChangeKeys {
+    const NAME: &'static str = "change the sealing keys";
     const NEEDS: Role = Role::Administrator;
 }
 
@@ -147,7 +194,8 @@ impl<A: Act> Permit<A> {
 /// The role table says no.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    user: String,
+    /// With the kind: "user alice".
+    who: String,
     act: &'static str,
 }
 
@@ -155,8 +203,8 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "user {} may not {}; run it as root or have the user added to [access] in sealwright.toml",
-            self.user, self.act
+            "{} may not {}; run it as root or have the user added to [access] in sealwright.toml",
+            self.who, self.act
         )
     }
 }

@@ -9,7 +9,7 @@ use crate::base::{KeyAlgorithm, UnixTime};
 pub const VERSION: &str = "/v1/version";
 /// `GET`: [`Node`].
 pub const NODE: &str = "/v1/node";
-/// `POST` [`Issue`]: [`Issued`].
+/// `POST` [`Issue`]: [`Issued`]. `GET`, with the query of [`page`]: [`Page`].
 pub const CERTIFICATES: &str = "/v1/certificates";
 /// `GET`: [`Chain`], the active CA first. `POST` [`InstallChain`]: [`Chain`].
 pub const CHAIN: &str = "/v1/ca/chain";
@@ -68,6 +68,57 @@ pub struct Issued {
     pub chain: Vec<String>,
     /// Serial number in upper-case hex.
     pub serial: String,
+}
+
+/// The most certificates of a page.
+pub const LARGEST_PAGE: u32 = 100;
+
+/// Which issued certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Filter {
+    /// Every one.
+    All,
+    /// Those that are not revoked; one that has expired is among them.
+    Active,
+    /// Those that are revoked.
+    Revoked,
+}
+
+/// The query of a page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Which certificates.
+    pub filter: Filter,
+    /// The `next` of the page before; absent: from the beginning.
+    #[serde(default)]
+    pub after: Option<i64>,
+    /// How many at most, 1 to [`LARGEST_PAGE`]; absent: that many.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Path and query of a page: [`Page`].
+pub fn page(filter: Filter, after: Option<i64>) -> String {
+    let word = match filter {
+        Filter::All => "all",
+        Filter::Active => "active",
+        Filter::Revoked => "revoked",
+    };
+    let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+    format!("{CERTIFICATES}?filter={word}{after}")
+}
+
+/// Issued certificates, in the order in which they were asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// PEM, one certificate an element. May be empty where a next page follows.
+    pub certificates: Vec<String>,
+    /// What the next page is asked for with; absent after the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
 }
 
 /// A CA chain.

@@ -4,14 +4,21 @@
 //! times as seconds since 1970. Unknown fields are refused, so that a typing error is not silence.
 
 pub mod ca;
+pub mod client;
 pub mod directory;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod health;
 pub mod key_text;
+pub mod octets;
 pub mod problem;
+pub mod rewrap;
 pub mod vecs;
 
-pub use health::{Health, State, TokenHealth};
+pub use client::{CLIENT, Vouched};
+pub use health::{Alarm, AlarmKind, Health, State, TokenHealth};
 pub use key_text::KeyText;
+pub use octets::Octets;
 pub use problem::{Kind, Problem};
 
 /// `GET`: every service answers with [`Health`].

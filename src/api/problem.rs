@@ -16,6 +16,8 @@ pub enum Kind {
     Conflict,
     /// The service cannot do it now: its token, its disk or its set-up is missing something.
     Unavailable,
+    /// Too many ask at once: the same request may pass in a moment.
+    Busy,
     /// A fault of ours.
     Internal,
 }

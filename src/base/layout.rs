@@ -61,6 +61,12 @@ impl Layout {
         self.state().join("tokens").join(role)
     }
 
+    /// The CA certificates that are known for the keys of a token role, a file each: what the policy of
+    /// that token compares with. Written by its key workshop alone.
+    pub fn issuers(&self, role: &str) -> PathBuf {
+        self.token_home(role).join("issuers")
+    }
+
     /// A service's own database.
     pub fn database(&self, service: Service) -> PathBuf {
         self.state().join(service.name()).join(format!("{service}.db"))
@@ -84,6 +90,11 @@ impl Layout {
     /// A service's pid file; locked for as long as the service lives.
     pub fn pid_file(&self, service: Service) -> PathBuf {
         self.run().join(format!("{service}.pid"))
+    }
+
+    /// There while somebody wants the service not to run (and no systemd keeps it).
+    pub fn stopped_marker(&self, service: Service) -> PathBuf {
+        self.run().join(format!("{service}.stopped"))
     }
 
     /// Log files of services that no systemd runs.

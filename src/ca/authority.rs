@@ -5,7 +5,9 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::authority_state::AuthorityState;
+use super::chain::Above;
 use super::error::Error;
+use super::issuers::RecordedIssuers;
 use super::keys::Workshop;
 use super::records::{self, AuthorityRow};
 use super::root_cer;
@@ -13,7 +15,7 @@ use super::settings::Settings;
 use crate::base::{Clock, UnixTime};
 use crate::journal;
 use crate::store::Store;
-use crate::x509::{Certificate, Chain, Crl, PublicKey};
+use crate::x509::{Certificate, Chain, Crl, LeafIssuer, PublicKey};
 
 /// The certificate authority of this appliance.
 pub struct Authority {
@@ -29,6 +31,12 @@ pub struct Authority {
     changing: Mutex<()>,
     /// When token and key last proved to work, and for which CA; see [`Self::standing`].
     pub(super) proven: Mutex<Option<(UnixTime, Option<i64>)>>,
+    /// Which CAs the policy of the token knows; see [`Self::known_to_policy`].
+    pub(super) issuers: RecordedIssuers,
+    /// Serial numbers drawn from the token and not used yet.
+    pub(super) serials: Mutex<Vec<[u8; 16]>>,
+    /// What was told of the token.
+    pub(super) alarm: journal::TokenAlarm,
     /// Intents without an outcome: found at start, and those whose outcome could not be written.
     pub(super) unfinished: AtomicUsize,
 }
@@ -40,6 +48,10 @@ pub(super) struct Ca {
     pub(super) chain: Chain,
     pub(super) public_key: PublicKey,
     pub(super) key: hsm::SigningKey,
+    /// What every leaf takes over from this CA.
+    pub(super) leaves: Arc<LeafIssuer>,
+    /// What goes out with every leaf.
+    pub(super) above: Arc<Above>,
 }
 
 /// A CA certificate and its latest revocation list, for the directory.
@@ -52,8 +64,9 @@ pub struct Publication {
 }
 
 impl Authority {
-    /// Opens the CA on its records. The token is not asked: it may be absent today and there
-    /// tomorrow, and the service stays up meanwhile.
+    /// Opens the CA on its records. The token is not needed: it may be absent today and there
+    /// tomorrow, and the service stays up meanwhile. It is asked only by the workshop, for a CA whose
+    /// certificate the token's policy does not know yet.
     ///
     /// `changed` is told whenever there is something new to publish.
     ///
@@ -88,6 +101,9 @@ impl Authority {
             active: RwLock::new(None),
             changing: Mutex::new(()),
             proven: Mutex::new(None),
+            issuers: RecordedIssuers::default(),
+            serials: Mutex::default(),
+            alarm: journal::TokenAlarm::default(),
             unfinished: AtomicUsize::new(unfinished.len()),
         };
         let active = authority.rows()?.into_iter().find(|row| row.state == AuthorityState::Active);
@@ -96,6 +112,7 @@ impl Authority {
             authority.replace_active(ca);
             authority.keep_root_cer();
         }
+        authority.record_issuers_in_service();
         Ok(Arc::new(authority))
     }
 
@@ -159,6 +176,8 @@ impl Authority {
         }
         Ok(Ca {
             id: row.id,
+            leaves: Arc::new(LeafIssuer::of(chain.ca()).map_err(Error::Building)?),
+            above: Arc::new(Above::of(chain.certificates(), self.settings.chain_includes_root)),
             chain,
             key: self.token.signing_key(row.key.reference),
             public_key: row.key.public_key,

@@ -65,6 +65,7 @@ impl Authority {
     ) -> Result<(), Error> {
         let _turn = self.changing();
         self.keep_root_cer();
+        self.record_issuers_in_service();
         let mut outcome = Ok(());
         let mut signed_any = false;
         for row in self.rows()? {
@@ -88,6 +89,7 @@ impl Authority {
 
     /// Signs a new list for one CA that is in service. Only under `changing`.
     pub(super) fn sign_crl(&self, ca: &Ca, actor: &Actor) -> Result<(), Error> {
+        self.known_to_policy(ca)?;
         let (plan, dates) = self.plan_crl(ca, actor)?;
         let id = ca.id;
         let intent = self.store.write(move |tx| plan.intend(tx))?;

@@ -40,6 +40,11 @@ pub enum Error {
     /// No CA has this number: look at the list.
     #[error("there is no CA number {0}: look the numbers up in the list of authorities")]
     NoSuchAuthority(i64),
+    /// Too many requests wait already: try again in a moment.
+    #[error(
+        "more requests wait for the CA than it can take; nothing was begun: try again in a moment"
+    )]
+    Busy,
     /// The token does not do its work now: see to the token, then try again.
     #[error("the CA token cannot be used; nothing was issued and nothing was changed")]
     Token(#[source] hsm::Error),
@@ -134,6 +139,8 @@ impl Error {
             Self::PrivateKey(_) => 70065,
             Self::NoAuthority => 70000,
             Self::NoSuchAuthority(_) => 70097,
+            // ERROR_BUSY of Win32.
+            Self::Busy => 170,
             Self::Token(_) => 70032,
             Self::Workshop(cause) => match cause {
                 hsm::Error::Unavailable { .. } | hsm::Error::Locked { .. } => 70032,

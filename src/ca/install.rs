@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::authority::{Authority, Ca};
 use super::authority_state::AuthorityState;
+use super::chain::Above;
 use super::crl::conclude_crl;
 use super::error::{Error, Rule};
 use super::hex::hex;
@@ -14,7 +15,7 @@ use crate::access::{ManageCa, Permit};
 use crate::base::{Actor, Secret, UnixTime, sentences};
 use crate::journal::{self, Event, Outcome};
 use crate::store::Transaction;
-use crate::x509::{Chain, PrivateKey, certificates_from_pem};
+use crate::x509::{Chain, LeafIssuer, PrivateKey, certificates_from_pem};
 
 /// A chain to install, and the CA key in the clear where somebody brings one.
 #[derive(Debug)]
@@ -144,9 +145,15 @@ impl Authority {
             id: 0,
             public_key: key.public_key.clone(),
             key: self.token.signing_key(key.reference.clone()),
+            leaves: Arc::new(LeafIssuer::of(chain.ca()).map_err(Error::Building)?),
+            above: Arc::new(Above::of(chain.certificates(), self.settings.chain_includes_root)),
             chain,
         };
         self.make_visible(&ca.key)?;
+        // First of all: without it the token would not sign the list, and where it fails nothing has
+        // changed. A certificate that is written down and whose CA never becomes active does no harm:
+        // it is for this key, and the chain is whole.
+        self.record_issuer(&ca)?;
         let (mut plan, dates) = self.plan_crl(&ca, actor)?;
         let (key_id, certificates) = (key.reference.id, ca.chain.certificates().to_vec());
         let (id, intent) = self.store.write::<_, Error>(move |tx| {
@@ -155,6 +162,7 @@ impl Authority {
             Ok((id, plan.intend(tx)?))
         })?;
         ca.id = id;
+        self.issuers.add(id);
         let (signed, row) =
             self.sign_planned_crl(intent, dates, &ca).inspect_err(|_| self.abandon(id))?;
         let description = describe(&ca, key.imported);

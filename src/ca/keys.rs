@@ -10,8 +10,8 @@ use crate::journal::{self, Event, Outcome};
 use crate::store::Transaction;
 use crate::x509::PublicKey;
 
-/// Where keys are made: a process apart, in administrative mode, because the token of a serving
-/// process is read-only.
+/// Where keys are made and CA certificates signed: a process apart, in administrative mode, because
+/// the token of a serving process is read-only and signs no CA certificate.
 pub trait Workshop: Send + Sync {
     /// Makes a key pair for signing inside the CA token, never extractable, durable on return.
     ///
@@ -28,6 +28,25 @@ pub trait Workshop: Send + Sync {
     /// # Errors
     /// What the token says.
     fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error>;
+
+    /// Has a key sign a CA certificate for itself (TBSCertificate, DER). The serving token refuses
+    /// that. The signature has been verified with the key's public key.
+    ///
+    /// # Errors
+    /// What the policy of administrative mode or the token says; then there is no signature.
+    fn sign_ca_certificate(
+        &self,
+        key: &hsm::KeyReference,
+        tbs: &[u8],
+    ) -> Result<Vec<u8>, hsm::Error>;
+
+    /// Writes a CA certificate (DER) of a key down, durably, for the policy of the serving token,
+    /// which lets the key sign only below certificates that are written down. One that is written
+    /// down already is not asked of the token again.
+    ///
+    /// # Errors
+    /// What the token says, or why nothing could be written; then nothing is written down.
+    fn record_issuer(&self, key: &hsm::KeyReference, certificate: &[u8]) -> Result<(), hsm::Error>;
 }
 
 /// Which key a CA certificate or request is made for.

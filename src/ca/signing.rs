@@ -1,5 +1,6 @@
 //! How anything comes to be signed: intent durable, sign exactly those octets, outcome durable.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,6 +14,9 @@ use crate::base::{Actor, UnixTime, sentences};
 use crate::journal::{self, Event, Outcome};
 use crate::store::Transaction;
 use crate::x509::{self, Draft, serial_from_random};
+
+/// Serial numbers that the token is asked for at a time.
+const SERIALS: usize = 64;
 
 /// What the CA key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,16 @@ impl Purpose {
             Self::Root => "root",
             Self::CaRequest => "ca-request",
             Self::Crl => "crl",
+        }
+    }
+
+    /// The word to the token.
+    const fn in_token_words(self) -> hsm::Purpose {
+        match self {
+            Self::Leaf => hsm::Purpose::Certificate,
+            Self::Root => hsm::Purpose::CaCertificate,
+            Self::CaRequest => hsm::Purpose::Possession,
+            Self::Crl => hsm::Purpose::Crl,
         }
     }
 
@@ -65,9 +79,17 @@ pub(super) struct Plan {
 /// A draft whose intent is written down; durable once its transaction is. It is consumed by the one
 /// signature that it stands for.
 pub(super) struct Intent {
+    purpose: Purpose,
     record: Record,
     draft: Draft,
     key: hsm::SigningKey,
+}
+
+impl Intent {
+    /// The octets to sign.
+    pub(super) fn message(&self) -> &[u8] {
+        self.draft.tbs()
+    }
 }
 
 /// What an outcome needs to know about its intent.
@@ -113,7 +135,7 @@ impl Plan {
             details,
         };
         record.append(tx, self.at, Outcome::Intended)?;
-        Ok(Intent { record, draft: self.draft, key: self.key })
+        Ok(Intent { purpose: self.purpose, record, draft: self.draft, key: self.key })
     }
 }
 
@@ -154,8 +176,10 @@ impl Signed {
 }
 
 impl Authority {
-    /// Has the token sign a draft whose intent is durable. `read` turns the signed octets into a
-    /// value and verifies it with the issuer's public key; what it refuses is never released.
+    /// Has the token sign a draft whose intent is durable; a CA certificate is signed in the key
+    /// workshop. `read` turns the signed octets into a value and verifies it with the issuer's public
+    /// key; what it refuses is never released. (Leaves are only read: `hsm::SigningKey` has verified
+    /// each signature over exactly these octets.)
     ///
     /// A failure is written down before it is returned.
     pub(super) fn sign<T>(
@@ -163,8 +187,23 @@ impl Authority {
         intent: Intent,
         read: impl FnOnce(&[u8]) -> Result<T, x509::Error>,
     ) -> Result<(Signed, T), Error> {
-        let Intent { mut record, draft, key } = intent;
-        let result = key.sign(draft.tbs()).map_err(Error::Token).and_then(|signature| {
+        let (key, message) = (&intent.key, intent.message());
+        let signature = match intent.purpose {
+            Purpose::Root => self.workshop.sign_ca_certificate(key.reference(), message),
+            purpose => key.sign(purpose.in_token_words(), message),
+        };
+        self.conclude(intent, signature, read)
+    }
+
+    /// Puts a signature beside the draft that it is for, or writes down why there is none.
+    pub(super) fn conclude<T>(
+        &self,
+        intent: Intent,
+        signature: Result<Vec<u8>, hsm::Error>,
+        read: impl FnOnce(&[u8]) -> Result<T, x509::Error>,
+    ) -> Result<(Signed, T), Error> {
+        let Intent { mut record, draft, .. } = intent;
+        let result = signature.map_err(Error::Token).and_then(|signature| {
             let signed = draft.assemble(&signature);
             let sha256 = json!(hex(digest(&SHA256, &signed).as_ref()));
             record.details.insert("sha256".to_owned(), sha256);
@@ -178,6 +217,7 @@ impl Authority {
             Ok(value) => Ok((Signed { record }, value)),
             Err(failure) => {
                 self.record_failure(record, &failure);
+                self.look_into(&failure);
                 Err(failure)
             }
         }
@@ -205,17 +245,36 @@ impl Authority {
         &self,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.store.write(body).inspect_err(|cause| {
-            self.unfinished.fetch_add(1, Ordering::Relaxed);
-            let cause = sentences(cause);
-            tracing::error!(cause, "an outcome is not recorded; nothing was released");
-        })
+        self.store.write(body).inspect_err(|cause| self.unwritten(cause))
     }
 
-    /// A serial number: 16 octets from the token, made positive (RFC 5280, 4.1.2.2).
+    /// The same for several outcomes.
+    pub(super) fn write_outcomes<T: Send + 'static>(
+        &self,
+        bodies: Vec<impl FnOnce(&mut Transaction<'_>) -> Result<T, Error> + Send + 'static>,
+    ) -> Vec<Result<T, Error>> {
+        let written = self.store.write_each(bodies);
+        written.iter().filter_map(|one| one.as_ref().err()).for_each(|cause| self.unwritten(cause));
+        written
+    }
+
+    fn unwritten(&self, cause: &Error) {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let cause = sentences(cause);
+        tracing::error!(cause, "an outcome is not recorded; nothing was released");
+    }
+
+    /// A serial number: 16 octets from the token, made positive (RFC 5280, 4.1.2.2). It is asked for
+    /// many at a time.
     pub(super) fn new_serial(&self) -> Result<[u8; 16], Error> {
-        let mut octets = [0; 16];
-        self.token.random(&mut octets).map_err(Error::Token)?;
-        Ok(serial_from_random(octets))
+        let mut serials = self.serials.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(serial) = serials.pop() {
+            return Ok(serial);
+        }
+        let mut octets = [0; 16 * SERIALS];
+        let random = self.token.random(&mut octets).map_err(Error::Token);
+        random.inspect_err(|failure| self.look_into(failure))?;
+        serials.extend(octets.as_chunks::<16>().0.iter().copied().map(serial_from_random));
+        serials.pop().ok_or(Error::Fault("no serial number was drawn"))
     }
 }

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::hex::hex;
 use super::records;
 use crate::base::{KeyAlgorithm, UnixTime, sentences};
+use crate::journal::TokenAlarm;
 use crate::x509::{Certificate, Chain};
 
 /// How the CA and its token stand; a live check.
@@ -17,6 +18,8 @@ pub struct Standing {
     pub token: Option<hsm::TokenIdentity>,
     /// What is wrong with the token or the CA key in it; `None` when both answer.
     pub token_fault: Option<String>,
+    /// Whether that fault needs a person, and of what kind it is.
+    pub alarm: Option<hsm::Alarm>,
     /// Whether there is a CA that issues.
     pub active_ca: bool,
     /// What keeps that CA from serving as it should, though its key works: its chain or its
@@ -60,6 +63,13 @@ pub struct KeySummary {
     pub imported: bool,
 }
 
+/// A fault of the token.
+struct Seen {
+    fault: hsm::Error,
+    /// Whether it is an alarm where it looks like one.
+    alarming: bool,
+}
+
 impl Authority {
     /// Asks the token, and has the CA key sign and verify a challenge.
     ///
@@ -70,23 +80,57 @@ impl Authority {
         let now = self.clock.now();
         let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = Some((now, active.as_ref().map(|ca| ca.id)));
-        let token_fault =
-            if *proven == wanted { None } else { self.token_fault(active.as_deref()) };
-        *proven = wanted.filter(|_| token_fault.is_none());
+        let fault = if *proven == wanted { None } else { self.token_fault(active.as_deref()) };
+        *proven = wanted.filter(|_| fault.is_none());
+        let token = self.token.identity();
+        let serial = token.as_ref().map(|token| token.serial.as_str());
+        match &fault {
+            None => self.alarm.over(&self.store, now, serial),
+            // A token that is away says nothing about why: what was told before lasts.
+            Some(Seen { fault, alarming }) => {
+                if *alarming && let Some(alarm) = TokenAlarm::of(&self.token, fault) {
+                    self.alarm.raise(&self.store, now, serial, &alarm);
+                }
+            }
+        }
+        // Until here, so that what one finds good is not told after what another one has found since.
         drop(proven);
         Standing {
-            token: self.token.identity(),
-            token_fault,
+            token,
+            token_fault: fault.as_ref().map(|seen| sentences(&seen.fault)),
+            alarm: self.alarm.lasting(),
             active_ca: active.is_some(),
             ca_fault: active.and_then(|ca| self.ca_fault(&ca, now)),
             unfinished_intents: self.unfinished_intents(),
         }
     }
 
-    fn token_fault(&self, active: Option<&Ca>) -> Option<String> {
-        let checked = self.token.check().map(drop);
-        let checked = checked.and_then(|()| active.map_or(Ok(()), |ca| ca.key.check()));
-        checked.err().map(|fault| sentences(&fault))
+    fn token_fault(&self, active: Option<&Ca>) -> Option<Seen> {
+        let check = || {
+            let checked = self.token.check().map(drop);
+            checked.and_then(|()| active.map_or(Ok(()), |ca| ca.key.check())).err()
+        };
+        let fault = check()?;
+        let replaced = hsm::AlarmKind::Replaced;
+        if fault.alarm() != Some(replaced) || self.alarm.is_told(replaced) {
+            return Some(Seen { fault, alarming: true });
+        }
+        if !self.alarm.second_look_is_due() {
+            return Some(Seen { fault, alarming: false });
+        }
+        // Where that fails, the check says why.
+        let _asked_of_a_fresh_agent = self.token.reload();
+        check().map(|fault| Seen { fault, alarming: true })
+    }
+
+    /// Whether a failure of the token is more than an outage, told at once and not when somebody asks.
+    pub(super) fn look_into(&self, failure: &Error) {
+        if let Error::Token(failure) = failure
+            && let Some(alarm) = TokenAlarm::of(&self.token, failure)
+            && !self.alarm.is_told(alarm.kind)
+        {
+            let _told = self.standing();
+        }
     }
 
     fn ca_fault(&self, ca: &Ca, now: UnixTime) -> Option<String> {

@@ -87,6 +87,12 @@ impl NewFile {
         self.judge(written)
     }
 
+    /// Adds public content that is no text.
+    pub(super) fn write_octets(&mut self, octets: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all(octets);
+        self.judge(written)
+    }
+
     /// Adds a secret, with a newline where it has none at its end. No buffer of ours is in between.
     pub(super) fn write_secret(&mut self, octets: &[u8]) -> Result<(), Error> {
         let newline: &[u8] = if octets.ends_with(b"\n") { b"" } else { b"\n" };

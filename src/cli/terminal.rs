@@ -14,6 +14,7 @@ const LONGEST_ANSWER: u64 = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Terminal {
     lost: Option<io::Error>,
+    closed: bool,
 }
 
 impl Terminal {
@@ -52,6 +53,11 @@ impl Terminal {
         String::from_utf8_lossy(&line).trim().to_owned()
     }
 
+    /// Whether nobody reads standard output any more.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// What became of the output, at the end.
     pub(super) fn finish(mut self) -> io::Result<()> {
         let flushed = io::stdout().lock().flush();
@@ -62,7 +68,7 @@ impl Terminal {
     fn note(&mut self, written: io::Result<()>) {
         match written {
             // The reader has seen enough (`| head`); that is no failure.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
             Err(error) => self.lost = self.lost.take().or(Some(error)),
             Ok(()) => {}
         }

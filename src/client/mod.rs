@@ -3,6 +3,7 @@
 mod error;
 mod unix;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use unix::UnixConnector;
 
 use crate::api::Problem;
 
+/// How long a kept connection may lie idle: less than a service keeps one (`http/connection.rs`), so
+/// that it is mostly this side that closes.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// The largest answer that is read; a list of every trusted root is far below it.
 const LARGEST_ANSWER: u64 = 256 * 1024 * 1024;
 
@@ -26,25 +31,42 @@ const LARGEST_ANSWER: u64 = 256 * 1024 * 1024;
 pub struct Client {
     agent: Agent,
     socket: PathBuf,
+    deadline: Duration,
+    keeps: bool,
 }
 
 impl Client {
     /// Speaks to the service on this socket; every request must be answered within `deadline`.
     pub fn new(socket: &Path, deadline: Duration) -> Self {
+        // A service closes a connection whose request it refused before it had read all of it.
+        // A connection kept from before may therefore break under the next request, and a
+        // request that was perhaps sent must not be sent again. A new one costs nothing here.
+        Self::with(socket, deadline, 0)
+    }
+
+    /// The same, keeping up to `connections` open between requests, for whoever asks hundreds of
+    /// times a second. A request that fails on a kept connection is an error, as on a new one;
+    /// [`Self::post_again`] is for requests that may be sent twice.
+    pub fn keeping(socket: &Path, deadline: Duration, connections: usize) -> Self {
+        Self::with(socket, deadline, connections)
+    }
+
+    fn with(socket: &Path, deadline: Duration, connections: usize) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(deadline))
             .max_redirects(0)
             .proxy(None)
-            // A service closes a connection whose request it refused before it had read all of it.
-            // A connection kept from before may therefore break under the next request, and a
-            // request that was perhaps sent must not be sent again. A new one costs nothing here.
-            .max_idle_connections(0)
+            .max_idle_connections(connections)
+            .max_idle_connections_per_host(connections)
+            .max_idle_age(IDLE)
             .build();
         let connector = UnixConnector::new(socket.to_owned());
         Self {
             agent: Agent::with_parts(config, connector, DefaultResolver::default()),
             socket: socket.to_owned(),
+            deadline,
+            keeps: connections > 0,
         }
     }
 
@@ -65,6 +87,22 @@ impl Client {
         self.send(Method::POST, path, Zeroizing::new(octets))
     }
 
+    /// `POST` of a request that does no harm when it is done twice: where no answer came on a connection
+    /// that may have been closed meanwhile, it is sent once more.
+    pub fn post_again<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        match self.post(path, body) {
+            // The others that are kept may be as dead as this one.
+            Err(Error::Unreachable { cause, .. }) if is_hang_up(&cause) => {
+                Self::new(&self.socket, self.deadline).post(path, body)
+            }
+            answered => answered,
+        }
+    }
+
     fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -76,6 +114,7 @@ impl Client {
             .method(method)
             .uri(format!("http://localhost{path}"))
             .header("content-type", "application/json")
+            .header("connection", if self.keeps { "keep-alive" } else { "close" })
             .body(body.as_slice())
             .map_err(|cause| Error::Protocol(cause.to_string()))?;
         let agent = self.agent.configure_request(request).allow_non_standard_methods(true).build();
@@ -106,6 +145,18 @@ impl Client {
 
     fn unreachable(&self, cause: ureq::Error) -> Error {
         Error::Unreachable { socket: self.socket.clone(), cause: Box::new(cause) }
+    }
+}
+
+/// Whether the other side went away, rather than being slow or not there.
+fn is_hang_up(cause: &ureq::Error) -> bool {
+    match cause {
+        ureq::Error::Io(cause) => !matches!(
+            cause.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::PermissionDenied
+        ),
+        ureq::Error::Timeout(_) => false,
+        _ => true,
     }
 }
 

@@ -118,3 +118,46 @@ fn a_service_that_takes_no_connections_is_waited_for_no_longer_than_the_deadline
     let Error::Unreachable { cause, .. } = error else { panic!("{error}") };
     assert!(matches!(*cause, ureq::Error::Timeout(_)), "{cause}");
 }
+
+/// Answers as many connections as there are numbers, and on each as many requests as its number says.
+fn serving(requests: &'static [usize]) -> (tempfile::TempDir, std::thread::JoinHandle<()>) {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("s")).unwrap();
+    let server = std::thread::spawn(move || {
+        for count in requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            for _ in 0..*count {
+                // Head and body may come one after the other.
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\nnull") {
+                    let mut octets = [0; 4096];
+                    let length = stream.read(&mut octets).unwrap();
+                    assert_ne!(length, 0, "the request ended early");
+                    asked.extend_from_slice(&octets[..length]);
+                }
+                stream.write_all(response("200 OK", "null").as_bytes()).unwrap();
+            }
+        }
+    });
+    (folder, server)
+}
+
+#[test]
+fn connections_are_kept_where_that_was_wanted_and_a_dead_one_is_replaced() {
+    let (folder, server) = serving(&[3, 1]);
+    let client = Client::keeping(&folder.path().join("s"), Duration::from_secs(20), 4);
+    for _ in 0..4 {
+        let () = client.post_again("/v1/x", &()).unwrap();
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn nothing_is_asked_twice_unless_it_may_be() {
+    let (folder, server) = serving(&[0, 0, 0]);
+    let client = Client::keeping(&folder.path().join("s"), Duration::from_secs(20), 4);
+    assert!(matches!(client.post::<()>("/v1/x", &()), Err(Error::Unreachable { .. })));
+    assert!(matches!(client.post_again::<()>("/v1/x", &()), Err(Error::Unreachable { .. })));
+    // One connection for the first, two for the second.
+    server.join().unwrap();
+}

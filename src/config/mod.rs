@@ -4,6 +4,9 @@
 //! error is not silence. `sealwright init` writes the file; every service reads it at start.
 
 mod ca;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+mod sandbox;
 mod token;
 
 use std::collections::BTreeMap;
@@ -11,8 +14,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::{ClientName, Fingerprint};
+
 pub use ca::{CaSection, ProfileName, ProfileSection};
-pub use token::{TokenRole, TokenSection};
+pub use sandbox::{SandboxSection, SystemCallList};
+pub use token::{AgentSection, TokenRole, TokenSection};
 
 /// Path on the gateway under which the trusted roots are published.
 pub const TRUSTED_ROOTS: &str = "/afd/vecs/ca";
@@ -22,6 +28,9 @@ const DEFAULT_VALIDITY: u32 = 730;
 
 /// The most days that a profile may say: ten years.
 const LONGEST_VALIDITY: u32 = 3660;
+
+/// The most days between two revocation lists.
+const LONGEST_CRL: u32 = 365;
 
 /// The whole file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,6 +79,21 @@ pub struct AccessSection {
     /// Users, by name, who may have certificates issued and nothing else.
     #[serde(default)]
     pub requesters: Vec<String>,
+    /// `[access.clients]`: machines that may have certificates issued over HTTPS, and nothing else. NAME =
+    /// "SHA-256 of the client's certificate", in hex, as `openssl x509 -noout -fingerprint -sha256` prints it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients: BTreeMap<ClientName, Fingerprint>,
+}
+
+impl AccessSection {
+    /// Two names for one certificate: then it would be chance who asked.
+    fn ambiguous_client(&self) -> Option<String> {
+        let mut names = BTreeMap::new();
+        self.clients.iter().find_map(|(name, fingerprint)| {
+            let other = names.insert(fingerprint, name)?;
+            Some(format!("access.clients: {other} and {name} have the same certificate"))
+        })
+    }
 }
 
 /// `[vecs]`
@@ -79,8 +103,14 @@ pub struct VecsSection {
     /// Seconds between two refreshes of TRUSTED_ROOTS and TRUSTED_ROOT_CRLS from the directory.
     #[serde(default = "default_refresh")]
     pub refresh_seconds: u64,
-    /// `CKA_ID` of the wrapping key in the sealing token, 64 hex digits.
-    pub wrapping_key: String,
+    /// `CKA_ID` of the sealing key that a former version made, 64 hex digits. Not written any more:
+    /// `vmafdd` keeps its keys on record, and reads this once where it has no record yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrapping_key: Option<String>,
+    /// How often a key may seal before it must be changed, where that is less often than SP 800-38D
+    /// allows (section 8.3: 2^32 times).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seals_per_key: Option<u64>,
     /// `[vecs.token]`: the sealing token.
     pub token: TokenSection,
 }
@@ -96,11 +126,26 @@ pub struct GatewaySection {
     /// Address and port to listen on.
     #[serde(default = "default_listen")]
     pub listen: std::net::SocketAddr,
+    /// Where handshakes are signed: `token`, by `vmafdd` with the key inside the sealing token, or
+    /// `memory`, by the gateway with a copy of the key.
+    #[serde(default)]
+    pub key: GatewayKey,
+}
+
+/// Where the gateway's private key is at work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayKey {
+    /// In the sealing token: the gateway never has it.
+    #[default]
+    Token,
+    /// In the gateway's memory: faster, and the key is where strangers' octets are parsed.
+    Memory,
 }
 
 impl Default for GatewaySection {
     fn default() -> Self {
-        Self { listen: default_listen() }
+        Self { listen: default_listen(), key: GatewayKey::default() }
     }
 }
 
@@ -146,10 +191,13 @@ impl Config {
                 Error::Unreadable { path: path.to_owned(), cause }
             }
         })?;
-        let invalid = |what: String| Error::Invalid { path: path.to_owned(), what };
-        let config: Self =
-            toml::from_str(&text).map_err(|cause| invalid(place_and_reason(&text, &cause)))?;
-        config.contradiction().map_or(Ok(config), |what| Err(invalid(what)))
+        Self::read(&text).map_err(|what| Error::Invalid { path: path.to_owned(), what })
+    }
+
+    /// The text, or what is wrong with it.
+    fn read(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|cause| place_and_reason(text, &cause))?;
+        config.contradiction().map_or(Ok(config), Err)
     }
 
     /// What the types alone do not rule out.
@@ -163,12 +211,22 @@ impl Config {
             if let Err(cause) = token.selection() {
                 return Some(format!("[{section}]: {cause}"));
             }
+            if token.deadline_seconds == 0 {
+                return Some(format!("{section}.deadline_seconds must be at least 1"));
+            }
+            if let Some(what) = token.sandbox.contradiction() {
+                return Some(format!("[{section}.sandbox]: {what}"));
+            }
+        }
+        if let Some(what) = self.access.ambiguous_client() {
+            return Some(what);
         }
         if self.vecs.refresh_seconds == 0 {
             return Some("vecs.refresh_seconds must be at least 1".to_owned());
         }
-        if self.ca.crl_days == 0 {
-            return Some("ca.crl_days must be at least 1".to_owned());
+        // The policy of the CA token signs no list for longer than a year.
+        if !(1..=LONGEST_CRL).contains(&self.ca.crl_days) {
+            return Some(format!("ca.crl_days must lie between 1 and {LONGEST_CRL}"));
         }
         self.profile.iter().find_map(|(name, section)| {
             let days = section.validity_days?;
@@ -221,7 +279,7 @@ impl Config {
 fn place_and_reason(text: &str, cause: &toml::de::Error) -> String {
     let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count();
-    let is_pin = text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with("pin"));
+    let is_pin = text.lines().nth(line).is_some_and(|line| line.contains("pin"));
     let reason = match is_pin {
         true => "a PIN source in quotes is due: file:PATH, fd:NUMBER, credential:NAME or prompt",
         false => cause.message(),
@@ -232,18 +290,27 @@ fn place_and_reason(text: &str, cause: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Config, Error, ProfileName};
+    use super::{Config, Error, GatewayKey, ProfileName};
 
     const TOKEN: &str = "module = \"/m.so\"\nuri = \"pkcs11:token=x\"\npin = \"file:/p\"\n";
 
     fn load(head: &str, tail: &str) -> Result<Config, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sealwright.toml");
-        let text = format!(
-            "{head}\n[ca.token]\n{TOKEN}[vecs]\nwrapping_key = \"00\"\n[vecs.token]\n{TOKEN}{tail}"
-        );
+        let text = format!("{head}\n[ca.token]\n{TOKEN}[vecs.token]\n{TOKEN}{tail}");
         std::fs::write(&path, text).unwrap();
         Config::load(&path)
+    }
+
+    #[test]
+    fn the_key_of_the_gateway_stays_in_the_token_unless_the_file_says_otherwise() {
+        let key = |section: &str| {
+            load("[node]\nname = \"vc.example\"", section).map(|config| config.gateway.key)
+        };
+        assert_eq!(key("").unwrap(), GatewayKey::Token);
+        assert_eq!(key("[gateway]\nlisten = \"[::]:443\"").unwrap(), GatewayKey::Token);
+        assert_eq!(key("[gateway]\nkey = \"memory\"").unwrap(), GatewayKey::Memory);
+        assert!(key("[gateway]\nkey = \"file\"").is_err());
     }
 
     #[test]
@@ -272,17 +339,46 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_names_with_the_fingerprints_of_certificates() {
+        let read = |lines: &str| {
+            load("[node]\nname = \"n\"", &format!("[access.clients]\n{lines}"))
+                .map_err(|refusal| refusal.to_string())
+        };
+        let (one, colons) = ("0a".repeat(32), ["0B"; 32].join(":"));
+        let config = read(&format!("web1 = \"{one}\"\n\"b.example\" = \"{colons}\"")).unwrap();
+        let clients: Vec<_> =
+            config.access.clients.iter().map(|(n, f)| format!("{n} {f}")).collect();
+        assert_eq!(clients, [format!("b.example {}", "0b".repeat(32)), format!("web1 {one}")]);
+        let again = Config::read(&config.to_toml()).unwrap();
+        assert_eq!(again.access.clients, config.access.clients);
+        for (lines, named) in [
+            (format!("a = \"{}\"", &one[2..]), "64 hex digits"),
+            (format!("\"a b\" = \"{one}\""), "client's name"),
+            (format!("a = \"{one}\"\nb = \"{one}\""), "a and b have the same"),
+        ] {
+            let said = read(&lines).unwrap_err();
+            assert!(said.contains(named) && said.contains("sealwright.toml"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_pin_in_the_file_is_refused_and_not_repeated() {
         for pin in ["73551", "\"73551\"", "\"73551", "x73551", "\"file:\" 73551", "{ a = 73551 }"] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("sealwright.toml");
             let token = TOKEN.replace("\"file:/p\"", pin);
-            let text = format!(
-                "[node]\nname = \"n\"\n[ca.token]\n{token}[vecs]\nwrapping_key = \"00\"\n[vecs.token]\n{TOKEN}"
-            );
+            let text = format!("[node]\nname = \"n\"\n[ca.token]\n{token}[vecs.token]\n{TOKEN}");
             std::fs::write(&path, text).unwrap();
             let refusal = Config::load(&path).unwrap_err();
             let said = format!("{refusal} {refusal:?}");
+            assert!(said.contains("file:PATH") && !said.contains("73551"), "{said}");
+        }
+        for written in [
+            "[ca.token]\n\"pin\" = 73551\n",
+            "[ca]\ntoken.pin = 73551\n",
+            "[ca]\ntoken = { module = \"/m\", pin = 73551 }\n",
+        ] {
+            let said = Config::read(written).unwrap_err();
             assert!(said.contains("file:PATH") && !said.contains("73551"), "{said}");
         }
     }
@@ -293,7 +389,16 @@ mod tests {
             ("[node]\nname = \"\"", "", "node.name"),
             ("[node]\nname = \"n\"", "[profile.strict]\nvalidity_days = 4000", "strict"),
             ("[node]\nname = \"n\"\nnmae = 1", "", "nmae"),
+            ("[node]\nname = \"n\"\n[ca]\ncrl_days = 0", "", "crl_days"),
+            ("[node]\nname = \"n\"\n[ca]\ncrl_days = 366", "", "crl_days"),
             ("[node]\nname = \"n\"", "[acces]", "acces"),
+            (
+                "[node]\nname = \"n\"",
+                "[vecs.token.sandbox]\nallow = [\"sokcet\"]",
+                "'sokcet' is no",
+            ),
+            ("[node]\nname = \"n\"", "[vecs.token.sandbox]\nread = [\"etc\"]", "absolute"),
+            ("[node]\nname = \"n\"", "[vecs.token.sandbox]\nsystem_calls = \"of\"", "softhsm"),
             ("[node]\nname = \"n\"\nname = \"m\"", "", "line 3"),
         ];
         for (head, tail, named) in cases {

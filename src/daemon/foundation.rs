@@ -1,6 +1,5 @@
 //! What every service stands on before its own part begins.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -10,15 +9,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use rustix::fs::{FileType, fstat};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::stdio::dup2_stdin;
+use secret_memory::Protection;
 
 use super::arguments::Arguments;
 use super::pid_file::PidFile;
-use super::{environment, log, roles};
+use super::roles;
 use crate::access::Roles;
 use crate::base::{Layout, Service, sentences};
 use crate::config::Config;
 use crate::hardening::{self, confinement};
+
+/// The most descriptors that a service asks for.
+const DESCRIPTORS: u64 = 16 * 1024;
 
 /// Why a service ends. Nobody decides anything by it any more: it is written to the log.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -31,17 +35,12 @@ pub(crate) struct Foundation {
     pub(crate) roles: Arc<Roles>,
     /// The user id this process runs under.
     pub(crate) uid: u32,
-    _pid_file: PidFile,
 }
 
 /// The life of a service, from its command line to its exit status.
 ///
-/// `environment` says what the service's token module needs; `body` serves until told to stop.
-pub(crate) fn run(
-    service: Service,
-    environment: fn(&Config) -> BTreeMap<String, String>,
-    body: fn(Foundation) -> Result<(), Failure>,
-) -> ExitCode {
+/// `body` serves until told to stop.
+pub(crate) fn run(service: Service, body: fn(Foundation) -> Result<(), Failure>) -> ExitCode {
     let arguments = match Arguments::of_process(service) {
         Ok(arguments) => arguments,
         Err(answer) => {
@@ -49,13 +48,14 @@ pub(crate) fn run(
             return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(1));
         }
     };
-    log::start();
+    crate::log::start();
     let ended = hardening::harden()
         .map_err(Failure::from)
-        .and_then(|()| prepare(service, arguments, environment))
-        .and_then(body);
-    // A module that is still in use may crash in its exit handlers; SoftHSM does.
-    hsm::shut_down();
+        .and_then(|()| prepare(service, arguments))
+        .and_then(
+            // A service that fails keeps its name in the pid file.
+            |(foundation, pid_file)| body(foundation).map(|()| pid_file.clear()),
+        );
     match ended {
         Ok(()) => {
             tracing::info!("{service} has stopped");
@@ -68,20 +68,16 @@ pub(crate) fn run(
     }
 }
 
-fn prepare(
-    service: Service,
-    arguments: Arguments,
-    environment: fn(&Config) -> BTreeMap<String, String>,
-) -> Result<Foundation, Failure> {
+fn prepare(service: Service, arguments: Arguments) -> Result<(Foundation, PidFile), Failure> {
     if arguments.detach {
         // It fails where this process leads its session already, which is all that is wanted.
         let _ = rustix::process::setsid();
     }
     let layout = arguments.layout;
     let config = Config::load(&layout.config_file())?;
-    environment::ensure(&environment(&config))?;
     let uid = rustix::process::geteuid().as_raw();
     let roles = Arc::new(roles::resolve(&config.access, uid, roles::uid_of)?);
+    make_room_for_connections();
     folder(&layout.run(), 0o755)?;
     let pid_file = PidFile::take(&layout.pid_file(service), service.name())?;
     end_turn()?;
@@ -90,7 +86,23 @@ fn prepare(
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    Ok(Foundation { service, layout, config, roles, uid, _pid_file: pid_file })
+    match secret_memory::protection() {
+        Protection::Heap => tracing::warn!(
+            "no memory can be locked, so secrets can reach swap: raise the limit (LimitMEMLOCK=, ulimit -l)"
+        ),
+        better => tracing::info!("secrets are kept in {better}"),
+    }
+    Ok((Foundation { service, layout, config, roles, uid }, pid_file))
+}
+
+/// Each connection is a descriptor, and the usual soft limit of 1,024 is for programs that call `select`.
+fn make_room_for_connections() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    if limit.current.is_some_and(|current| current < wanted) {
+        // Without it the service waits with new connections until others have ended.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 /// Gives up the share of the starter's turn (`supervise::Turn`) that came as standard input: from here
@@ -123,8 +135,8 @@ impl Foundation {
         let run = self.layout.run();
         let writable: Vec<&Path> = writable.iter().copied().chain([run.as_path()]).collect();
         let refusal = confinement::confine(&writable).err()?;
-        let note = format!("token directory not protected: {}", sentences(&refusal));
-        tracing::warn!("{note}");
+        let note = sentences(&refusal);
+        tracing::warn!("token directory not protected: {note}");
         Some(note)
     }
 }

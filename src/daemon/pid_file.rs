@@ -33,7 +33,9 @@ fn in_process(pid: &Option<i32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" as process {pid}"))
 }
 
-/// The locked file. Keep it until the process ends.
+/// The locked file. Keep it until the process ends, whatever it ends by.
+///
+/// What it says stays where the process fails or panics: `sealwright run` knows by it which service died.
 #[derive(Debug)]
 pub(super) struct PidFile(File);
 
@@ -67,10 +69,9 @@ impl PidFile {
             .map_err(unwritable)?;
         Ok(Self(file))
     }
-}
 
-impl Drop for PidFile {
-    fn drop(&mut self) {
+    /// The service has ended because it was asked to: the file names nobody any more.
+    pub(super) fn clear(self) {
         // Emptied, not removed: whoever has it open already waits for the lock of this very file.
         let _ = self.0.set_len(0);
     }
@@ -134,8 +135,32 @@ mod tests {
         let identity: ProcessIdentity = serde_json::from_str(&text).unwrap();
         assert!(identity.start_ticks > 0 && identity.boot_id.len() == 36);
 
-        drop(first);
+        first.clear();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        PidFile::take(&path, "vmcad").unwrap();
+    }
+
+    #[test]
+    fn a_service_that_fails_or_panics_leaves_behind_who_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vmcad.pid");
+        let named = || {
+            let text = std::fs::read_to_string(&path).unwrap();
+            serde_json::from_str::<ProcessIdentity>(&text).unwrap().pid
+        };
+        drop(PidFile::take(&path, "vmcad").unwrap());
+        assert_eq!(named(), std::process::id().cast_signed());
+        std::fs::write(&path, "").unwrap();
+        let panicked = std::thread::scope(|scope| {
+            let service = scope.spawn(|| {
+                let _held = PidFile::take(&path, "vmcad").unwrap();
+                panic!("as a service might");
+            });
+            service.join()
+        });
+        assert!(panicked.is_err());
+        assert_eq!(named(), std::process::id().cast_signed());
+        // Nobody holds it.
         PidFile::take(&path, "vmcad").unwrap();
     }
 

@@ -13,7 +13,8 @@ pub(super) struct UnknownUser {
     name: String,
 }
 
-/// The service's own user administers as well: background jobs and the gateway run under it.
+/// The service's own user administers as well: background jobs and the gateway run under it. Its word about
+/// clients is taken for the same reason.
 ///
 /// # Errors
 /// [`UnknownUser`]: a typing error must not silently leave somebody without a right.
@@ -30,7 +31,9 @@ pub(crate) fn resolve(
     };
     let mut administrators = resolve("operators", &section.operators)?;
     administrators.push(service_uid);
-    Ok(Roles::new(administrators, resolve("requesters", &section.requesters)?))
+    let requesters = resolve("requesters", &section.requesters)?;
+    let clients = section.clients.iter().map(|(name, print)| (name.clone(), *print)).collect();
+    Ok(Roles::new(administrators, requesters).with_clients(service_uid, clients))
 }
 
 /// The user id behind a name, as the system's user database says.
@@ -43,6 +46,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{resolve, uid_of};
     use crate::access::{Issue, ManageCa};
+    use crate::base::Fingerprint;
     use crate::config::AccessSection;
 
     fn known(name: &str) -> Option<u32> {
@@ -58,6 +62,7 @@ mod tests {
         let section = AccessSection {
             operators: vec!["olga".to_owned()],
             requesters: vec!["rita".to_owned()],
+            clients: [("web1".parse().unwrap(), Fingerprint([1; 32]))].into(),
         };
         let roles = resolve(&section, 500, known).unwrap();
         for (uid, may_issue, may_manage) in [
@@ -70,12 +75,18 @@ mod tests {
             let caller = roles.caller(uid, None);
             assert_eq!(caller.permit::<Issue>().is_ok(), may_issue, "uid {uid}");
             assert_eq!(caller.permit::<ManageCa>().is_ok(), may_manage, "uid {uid}");
+            let clients = roles.clients_of(uid);
+            assert_eq!(clients.is_ok(), uid == 500, "uid {uid}");
+            if let Ok(clients) = clients {
+                clients.find(&"web1".parse().unwrap(), &Fingerprint([1; 32])).unwrap();
+            }
         }
     }
 
     #[test]
     fn an_unknown_name_is_an_error_that_names_its_place() {
-        let section = AccessSection { operators: Vec::new(), requesters: vec!["rtia".to_owned()] };
+        let section =
+            AccessSection { requesters: vec!["rtia".to_owned()], ..AccessSection::default() };
         let refusal = resolve(&section, 500, known).unwrap_err().to_string();
         assert!(refusal.contains("requesters") && refusal.contains("rtia"), "{refusal}");
     }

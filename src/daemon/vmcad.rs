@@ -1,25 +1,27 @@
 //! `vmcad`: the certificate authority.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::publishing::Publishing;
+use super::workshop::{self, KeyWorkshop};
 use super::{Failure, Foundation, run, serving, token};
 use crate::api::ca::Node;
-use crate::base::{KeyAlgorithm, Secret, Service, SystemClock, sentences};
-use crate::ca::{Authority, MIGRATIONS, Profile, Settings, Workshop};
+use crate::base::{KeyAlgorithm, Secret, Service, SystemClock};
+use crate::ca::{Authority, Lanes, MIGRATIONS, Profile, Settings, Workshop};
 use crate::client::Client;
 use crate::config::{Config, ProfileName, TokenRole};
+use crate::policy;
 use crate::store::Store;
-use crate::workshop::{self, WorkshopProcess};
 
 /// How long `vmdird` may take to take over a certificate.
 const DIRECTORY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The program `vmcad`.
 pub fn vmcad() -> ExitCode {
-    run(Service::Vmcad, |config| config.ca.token.environment.clone(), serve)
+    run(Service::Vmcad, serve)
 }
 
 fn serve(foundation: Foundation) -> Result<(), Failure> {
@@ -30,13 +32,12 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     let public = root_cer.parent().unwrap_or(&own);
     foundation.public_folder(public)?;
 
-    // Before confinement, which a child inherits, and before any thread is started.
-    let process = start_workshop(&foundation);
+    let process = workshop::start(&foundation, TokenRole::Ca);
     // A token without a directory is no software token; its module may have to write anywhere.
     let note = section.directory.as_ref().and_then(|_| foundation.confine(&[&own, public]));
 
     let store = Store::open(&layout.database(Service::Vmcad), MIGRATIONS)?;
-    let mut selected = token::select(section)?;
+    let mut selected = token::select(layout, TokenRole::Ca, section)?;
     if let (Some(pin), Ok(process)) = (selected.asked_pin.take(), &process) {
         process.remember_pin(pin);
     }
@@ -45,15 +46,23 @@ fn serve(foundation: Foundation) -> Result<(), Failure> {
     let authority = Authority::open(
         store,
         Arc::clone(&selected.token),
-        Box::new(KeyWorkshop { process, token: Arc::clone(&selected.token) }),
+        Box::new(CaWorkshop {
+            door: KeyWorkshop::new(process, Arc::clone(&selected.token)),
+            issuers: layout.issuers(TokenRole::Ca.name()),
+        }),
         settings(config, root_cer.clone()),
         Arc::new(SystemClock),
         wake.clone(),
     )?;
 
+    // An alarm is told at start, and not when somebody first asks. A token that hangs keeps nobody waiting.
+    let watched = Arc::clone(&authority);
+    std::thread::spawn(move || watched.standing());
+
     let directory = Client::new(&layout.socket(Service::Vmdird), DIRECTORY_DEADLINE);
     let publishing = Publishing::start(Arc::clone(&authority), directory, changed, wake);
-    let router = crate::http::ca::router(authority, node(config));
+    let lanes = Arc::new(Lanes::start(&authority)?);
+    let router = crate::http::ca::router(authority, lanes, node(config));
     let served = serving::serve(&foundation, crate::http::with_note(router, note));
     publishing.stop();
     served
@@ -63,7 +72,7 @@ fn node(config: &Config) -> Node {
     Node { name: config.node.name.clone(), domain: config.node.domain.clone() }
 }
 
-fn settings(config: &Config, root_cer: std::path::PathBuf) -> Settings {
+fn settings(config: &Config, root_cer: PathBuf) -> Settings {
     Settings {
         profile: match config.ca.profile {
             ProfileName::VmcaCompat => Profile::VmcaCompat,
@@ -79,53 +88,38 @@ fn settings(config: &Config, root_cer: std::path::PathBuf) -> Settings {
     }
 }
 
-/// Without a workshop the CA issues; it only makes no keys.
-fn start_workshop(foundation: &Foundation) -> Result<WorkshopProcess, String> {
-    let section = foundation.config.token(TokenRole::Ca);
-    WorkshopProcess::start(&foundation.layout, TokenRole::Ca, section).map_err(|cause| {
-        let sentences = sentences(&cause);
-        tracing::warn!("no CA key can be made until the service is restarted: {sentences}");
-        sentences
-    })
-}
-
 /// The room's door to the key workshop.
-struct KeyWorkshop {
-    /// Or why it did not start.
-    process: Result<WorkshopProcess, String>,
-    token: Arc<hsm::Token>,
+struct CaWorkshop {
+    door: KeyWorkshop,
+    /// What the workshop has written down; this process only reads it.
+    issuers: PathBuf,
 }
 
-impl KeyWorkshop {
-    /// A token that this service may not use is not used by its child either: a PIN that was refused
-    /// here would be tried a second time there.
-    fn process(&self) -> Result<&WorkshopProcess, hsm::Error> {
-        if let hsm::Health::Stopped(why) = self.token.health() {
-            return Err(hsm::Error::Locked(why.into()));
-        }
-        self.process.as_ref().map_err(|sentences| hsm::Error::Unavailable(sentences.clone().into()))
-    }
-}
-
-impl Workshop for KeyWorkshop {
+impl Workshop for CaWorkshop {
     fn generate(
         &self,
         label: &str,
         algorithm: KeyAlgorithm,
     ) -> Result<hsm::KeyReference, hsm::Error> {
-        self.process()?.generate_signing_key(label, algorithm).map_err(in_token_words)
+        self.door.ask(|process| process.generate_signing_key(label, algorithm))
     }
 
     fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
-        self.process()?.import_signing_key(label, pkcs8).map_err(in_token_words)
+        self.door.ask(|process| process.import_signing_key(label, pkcs8))
     }
-}
 
-fn in_token_words(error: workshop::Error) -> hsm::Error {
-    match error {
-        workshop::Error::Token(error) => error,
-        failed @ workshop::Error::Failed { .. } => {
-            hsm::Error::Unavailable(sentences(&failed).into())
+    fn sign_ca_certificate(
+        &self,
+        key: &hsm::KeyReference,
+        tbs: &[u8],
+    ) -> Result<Vec<u8>, hsm::Error> {
+        self.door.ask(|process| process.sign_ca_certificate(key, tbs))
+    }
+
+    fn record_issuer(&self, key: &hsm::KeyReference, certificate: &[u8]) -> Result<(), hsm::Error> {
+        if policy::is_recorded(&self.issuers, key, certificate) {
+            return Ok(());
         }
+        self.door.ask(|process| process.record_issuer(key, certificate))
     }
 }

@@ -1,6 +1,5 @@
 //! `vmdird`: the directory of trusted roots and nodes.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use crate::store::Store;
 
 /// The program `vmdird`.
 pub fn vmdird() -> ExitCode {
-    run(Service::Vmdird, |_| BTreeMap::new(), serve)
+    run(Service::Vmdird, serve)
 }
 
 fn serve(foundation: Foundation) -> Result<(), Failure> {

@@ -18,7 +18,8 @@ pub use nodes::Node;
 pub use trusted_roots::{Publication, TrustedRoot};
 
 /// The room's schema.
-pub const MIGRATIONS: &[&str] = &[crate::journal::MIGRATION, records::SCHEMA];
+pub const MIGRATIONS: &[&str] =
+    &[crate::journal::MIGRATION, records::SCHEMA, crate::journal::OPEN_INTENTS];
 
 /// The directory of this appliance.
 pub struct Directory {

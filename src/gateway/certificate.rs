@@ -1,18 +1,20 @@
-//! The machine's certificate and key: fetched from `vmafdd`, checked, presented to TLS clients.
+//! The machine's certificate: fetched from `vmafdd`, checked, presented to TLS clients. Its key stays in the
+//! token, or is fetched as well where the configuration wants that.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 
+use super::token_key::{Signatures, TokenKey};
 use crate::api::vecs::{Entry, EntryKey, entry, entry_key};
 use crate::base::{Secret, UnixTime};
 use crate::client::{self, Client};
-use crate::x509::{self, PrivateKey};
+use crate::x509::{self, Certificate, PrivateKey};
 
-const STORE: &str = "MACHINE_SSL_CERT";
-const ALIAS: &str = "__MACHINE_CERT";
+pub(super) const STORE: &str = "MACHINE_SSL_CERT";
+pub(super) const ALIAS: &str = "__MACHINE_CERT";
 
 /// Why there is no certificate to present; what was presented before stays.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,13 @@ pub(super) enum Error {
     /// `vmafdd` does not give it.
     #[error("{STORE}/{ALIAS} cannot be read from vmafdd")]
     Vecs(#[from] client::Error),
+    /// The key is there, and does not sign.
+    #[error(
+        "the key of {STORE}/{ALIAS} does not sign in its token; see the health of vmafdd. Where the token \
+         cannot sign with such a key at all, replace certificate and key, or write key = \"memory\" below \
+         [gateway] in sealwright.toml and restart the gateway"
+    )]
+    Signing(#[source] client::Error),
     /// What is stored is no certificate or no key.
     #[error(
         "what is stored as {STORE}/{ALIAS} cannot be used; replace it and send SIGHUP, or restart the gateway"
@@ -42,21 +51,21 @@ pub(super) struct Identity {
     pub(super) subject: String,
 }
 
-/// Reads certificate and key. Reading the key leaves a record in the journal of `vmafdd`.
-pub(super) fn fetch(vecs: &Client) -> Result<Identity, Error> {
+/// Reads the certificate and proves the key in the token, or without `signatures` reads the key as well,
+/// which leaves a record in the journal of `vmafdd`.
+pub(super) fn fetch(
+    vecs: &Client,
+    signatures: Option<&Arc<Signatures>>,
+) -> Result<Identity, Error> {
     let stored: Entry = vecs.get(&entry(STORE, ALIAS))?;
     let chain = x509::certificates_from_pem(stored.pem.as_bytes())?;
     let leaf = chain.first().ok_or_else(|| x509::Error::NoPem("there is no certificate".into()))?;
-    let stored: EntryKey = vecs.post(&entry_key(STORE, ALIAS), &serde_json::json!({}))?;
-    let pem = Secret::new(stored.key.expose_secret().as_bytes().to_vec());
-    drop(stored);
-    let key = PrivateKey::from_pem(&pem)?;
-    if *key.public_key() != leaf.public_key()? {
-        return Err(Error::Mismatch);
-    }
-    let pkcs8 = key.to_pkcs8_der();
-    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.expose_secret()));
-    let signing = rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).map_err(Error::Key)?;
+    let key: Arc<dyn SigningKey> = match signatures {
+        Some(signatures) => {
+            Arc::new(TokenKey::prove(signatures, leaf.public_key()?).map_err(Error::Signing)?)
+        }
+        None => key_in_memory(vecs, leaf)?,
+    };
     Ok(Identity {
         not_after: leaf.not_after(),
         subject: leaf.subject().to_text(),
@@ -66,9 +75,22 @@ pub(super) fn fetch(vecs: &Client) -> Result<Identity, Error> {
                 .iter()
                 .map(|certificate| CertificateDer::from(certificate.as_der().to_vec()))
                 .collect(),
-            signing,
+            key,
         )),
     })
+}
+
+fn key_in_memory(vecs: &Client, leaf: &Certificate) -> Result<Arc<dyn SigningKey>, Error> {
+    let stored: EntryKey = vecs.post(&entry_key(STORE, ALIAS), &serde_json::json!({}))?;
+    let pem = Secret::new(stored.key.expose_secret().as_bytes().to_vec());
+    drop(stored);
+    let key = PrivateKey::from_pem(&pem)?;
+    if *key.public_key() != leaf.public_key()? {
+        return Err(Error::Mismatch);
+    }
+    let pkcs8 = key.to_pkcs8_der();
+    let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.expose_secret()));
+    rustls::crypto::aws_lc_rs::sign::any_supported_type(&der).map_err(Error::Key)
 }
 
 /// What TLS clients are shown now. Connections under way keep what they were shown.
@@ -148,7 +170,7 @@ mod tests {
                 stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
             }
         });
-        let result = fetch(&Client::new(&socket, Duration::from_secs(10)));
+        let result = fetch(&Client::new(&socket, Duration::from_secs(10)), None);
         server.join().unwrap();
         std::fs::remove_file(socket).unwrap();
         result

@@ -26,6 +26,8 @@ pub(super) struct Overall {
 pub(super) struct Public {
     /// The worst of the services.
     pub(super) state: State,
+    /// Whether a person must see to a token. Which, and why, is not for strangers.
+    alarm: bool,
     /// Every service in start order.
     services: Vec<Part>,
 }
@@ -43,6 +45,7 @@ impl From<&Overall> for Public {
     fn from(overall: &Overall) -> Self {
         Self {
             state: overall.state,
+            alarm: overall.services.iter().any(|health| health.alarm().is_some()),
             services: overall
                 .services
                 .iter()
@@ -96,9 +99,11 @@ impl Overall {
 fn ask(layout: &Layout, service: Service) -> Health {
     let client = Client::new(&layout.socket(service), DEADLINE);
     match client.get::<Health>(HEALTH) {
-        // A service that answers for its token must not hide that the token does not work.
+        // A service that answers for its token must not hide that the token does not work. It serves in part.
         Ok(health) => match health.token.as_ref().map(|token| token.state) {
-            Some(token) if token > health.state => Health { state: token, ..health },
+            Some(State::Degraded | State::Down) if health.state == State::Ok => {
+                Health { state: State::Degraded, ..health }
+            }
             _ => health,
         },
         Err(cause) => down(service, sentences(&cause)),
@@ -106,20 +111,14 @@ fn ask(layout: &Layout, service: Service) -> Health {
 }
 
 fn down(service: Service, why: String) -> Health {
-    Health {
-        service: service.name().to_owned(),
-        state: State::Down,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        detail: Some(why),
-        token: None,
-    }
+    Health { detail: Some(why), ..Health::new(service, State::Down) }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{Overall, Public, down};
-    use crate::api::{Health, State, TokenHealth};
+    use crate::api::{Alarm, AlarmKind, Health, State, TokenHealth};
     use crate::base::{Layout, Service};
     use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
@@ -147,8 +146,9 @@ mod tests {
         let token = TokenHealth {
             label: "the label".to_owned(),
             serial: "the serial".to_owned(),
-            state: State::Degraded,
+            state: State::Down,
             detail: Some("the reason".to_owned()),
+            alarm: Some(Alarm { kind: AlarmKind::Pin, what: "the reason".to_owned() }),
         };
         let vmcad = Health {
             state: State::Degraded,
@@ -159,9 +159,9 @@ mod tests {
         let overall = Overall::of(vec![health(Service::Vmdird, State::Ok), vmcad]);
         assert_eq!(
             serde_json::to_value(Public::from(&overall)).unwrap(),
-            serde_json::json!({"state": "degraded", "services": [
+            serde_json::json!({"state": "degraded", "alarm": true, "services": [
                 {"service": "vmdird", "state": "ok"},
-                {"service": "vmcad", "state": "degraded", "token": "degraded"},
+                {"service": "vmcad", "state": "degraded", "token": "down"},
             ]})
         );
     }
@@ -175,8 +175,9 @@ mod tests {
         answer.token = Some(TokenHealth {
             label: "t".to_owned(),
             serial: "1".to_owned(),
-            state: State::Degraded,
+            state: State::Down,
             detail: None,
+            alarm: None,
         });
         let listener = UnixListener::bind(layout.socket(Service::Vmafdd)).unwrap();
         let body = serde_json::to_string(&answer).unwrap();

@@ -9,13 +9,13 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::Gateway;
 use super::negotiation::{Format, negotiate};
 use super::overall::{Overall, Public};
-use super::{bundle, roots};
+use super::{bundle, issuing, roots};
 use crate::api::{self, Health, Kind, Problem};
 use crate::base::sentences;
 use crate::client;
@@ -26,7 +26,7 @@ use crate::http::{Reject, Shared};
 /// worked out once at a time.
 #[derive(Clone)]
 pub(super) struct Door {
-    gateway: Arc<Gateway>,
+    pub(super) gateway: Arc<Gateway>,
     overall: Arc<Shared<Overall>>,
     pem: Arc<Shared<Bytes>>,
     zip: Arc<Shared<Bytes>>,
@@ -62,6 +62,7 @@ const FRESH: [(HeaderName, &str); 2] = [(CACHE_CONTROL, "no-cache"), (VARY, "acc
 pub(super) fn front_door(door: Door) -> Router {
     let suffixed = |end: &str| format!("{TRUSTED_ROOTS}{end}");
     Router::new()
+        .route(api::ca::CERTIFICATES, post(issuing::issue))
         .route("/", get(welcome))
         .route("/healthz", get(healthz))
         .route(TRUSTED_ROOTS, get(negotiated_roots))
@@ -89,8 +90,10 @@ async fn overall(State(door): State<Door>) -> Result<Json<Overall>, Reject> {
 async fn welcome(State(door): State<Door>) -> String {
     format!(
         "Sealwright on {}\n\n{TRUSTED_ROOTS}      trusted roots, PEM\n{TRUSTED_ROOTS}.zip  trusted roots and \
-         revocation lists, named by hash\n/healthz          how every service is\n",
-        door.gateway.node
+         revocation lists, named by hash\n/healthz          how every service is\n\
+         {}  certificates, for machines that the configuration names\n",
+        door.gateway.node,
+        api::ca::CERTIFICATES
     )
 }
 

@@ -23,6 +23,9 @@ const CONNECTIONS: u32 = 512;
 const EACH: usize = 128;
 /// How long connections under way may take to end when the gateway stops.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// Pause before the certificate is fetched because of a signature: clients must not be able to have it
+/// fetched as often as they like.
+const CERTIFICATE_PAUSE: Duration = Duration::from_millis(200);
 /// Pause after the kernel could not give a connection, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,12 +48,14 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// Fetches the certificate at start and at every `SIGHUP`, until it has worked.
+/// Fetches the certificate at start, at every `SIGHUP` and when a signature was refused, until it has
+/// worked.
 async fn keep_certificate(gateway: Arc<Gateway>, mut hangup: Signal, have: watch::Sender<bool>) {
     let mut backoff = Backoff::default();
     loop {
         let fetching = Arc::clone(&gateway);
-        let fetched = tokio::task::spawn_blocking(move || certificate::fetch(&fetching.vecs)).await;
+        let fetch = move || certificate::fetch(&fetching.vecs, fetching.signatures.as_ref());
+        let fetched = tokio::task::spawn_blocking(fetch).await;
         match fetched {
             Ok(Ok(identity)) => {
                 tracing::info!("presenting the certificate of {}", identity.subject);
@@ -58,7 +63,10 @@ async fn keep_certificate(gateway: Arc<Gateway>, mut hangup: Signal, have: watch
                 gateway.presented.replace(identity);
                 have.send_replace(true);
                 backoff.worked();
-                hangup.recv().await;
+                tokio::select! {
+                    _ = hangup.recv() => {}
+                    () = gateway.standing.signatures_changed() => sleep(CERTIFICATE_PAUSE).await,
+                }
             }
             Ok(Err(cause)) => {
                 let why = sentences(&cause);
@@ -66,22 +74,24 @@ async fn keep_certificate(gateway: Arc<Gateway>, mut hangup: Signal, have: watch
                     tracing::warn!("no (new) certificate, trying on: {why}");
                 }
                 gateway.standing.certificate_failed(why);
-                wait(backoff.failed(), &mut hangup).await;
+                wait(backoff.failed(), &mut hangup, &gateway).await;
             }
             Err(_) => {
                 gateway.standing.certificate_failed(
                     "fetching it failed by a fault of the gateway; see its log".to_owned(),
                 );
-                wait(backoff.failed(), &mut hangup).await;
+                wait(backoff.failed(), &mut hangup, &gateway).await;
             }
         }
     }
 }
 
-async fn wait(pause: Duration, hangup: &mut Signal) {
+/// Until it is worth another attempt: after the pause, by `SIGHUP`, or when the token signs again.
+async fn wait(pause: Duration, hangup: &mut Signal, gateway: &Gateway) {
     tokio::select! {
         () = sleep(pause) => {}
         _ = hangup.recv() => {}
+        () = gateway.standing.signatures_changed() => sleep(CERTIFICATE_PAUSE).await,
     }
 }
 
@@ -92,7 +102,7 @@ async fn front_door(
     mut has: watch::Receiver<bool>,
     shutdown: Shutdown,
 ) {
-    let tls = match connection::tls(Arc::clone(&gateway.presented)) {
+    let tls = match connection::tls(Arc::clone(&gateway.presented), &gateway.clients) {
         Ok(tls) => tls,
         Err(cause) => {
             return gateway.standing.listener_failed(format!("TLS cannot be set up: {cause}"));
@@ -126,8 +136,14 @@ async fn front_door(
                 let Ok(own) = clients.enter(network(address.ip())) else {
                     continue;
                 };
-                let served =
-                    connection::serve(tls.clone(), client, router.clone(), shutdown.clone());
+                let served = connection::serve(
+                    gateway.handshakes.clone(),
+                    tls.clone(),
+                    client,
+                    Arc::clone(&gateway.clients),
+                    router.clone(),
+                    shutdown.clone(),
+                );
                 tokio::spawn(async move {
                     served.await;
                     drop((own, place));

@@ -16,11 +16,16 @@ where
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(|refusal| Reject(refusal.into())),
-        Err(_) => Err(Reject(Problem {
-            kind: Kind::Internal,
-            // ERROR_INTERNAL_ERROR of Win32: every service has its own tool, and all know these.
-            code: 1359,
-            detail: "the service failed by a fault of its own; see its log".to_owned(),
-        })),
+        Err(_) => Err(panicked()),
     }
+}
+
+/// What is told of work that panicked.
+pub(super) fn panicked() -> Reject {
+    Reject(Problem {
+        kind: Kind::Internal,
+        // ERROR_INTERNAL_ERROR of Win32: every service has its own tool, and all know these.
+        code: 1359,
+        detail: "the service failed by a fault of its own; see its log".to_owned(),
+    })
 }

@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use tokio::sync::oneshot;
 
-use super::{Asking, Reject, Shared, on_blocking_thread};
-use crate::access::{Issue, ManageCa};
+use super::blocking::panicked;
+use super::{Asking, AskingOrClient, Reject, Shared, on_blocking_thread, token};
+use crate::access::{Issue, ListCertificates, ManageCa};
 use crate::api::ca as words;
 use crate::api::{self, Kind, Problem};
 use crate::base::{Secret, Service, sentences};
-use crate::ca::{self, Authority, Error, Rule};
+use crate::ca::{self, Asked, Asker, Authority, Error, Lanes, Rule};
 use crate::x509::{self, AlternativeNames, Certificate, Chain, Name};
 
 /// Version of the interface that VMCA's clients expect.
@@ -25,13 +27,13 @@ type Answer<T> = Result<Json<T>, Reject>;
 /// The router of `vmcad`; it wants the caller as an extension (see [`super::Asking`]).
 ///
 /// `node` is what the machine is called, for clients that may not read the configuration.
-pub fn router(authority: Arc<Authority>, node: words::Node) -> Router {
+pub fn router(authority: Arc<Authority>, lanes: Arc<Lanes>, node: words::Node) -> Router {
     // Everybody may ask, and the token works for the answer.
     let standing = Shared::new();
     Router::new()
         .route(words::VERSION, get(version))
         .route(words::NODE, get(async move || Json(node.clone())))
-        .route(words::CERTIFICATES, post(issue))
+        .route(words::CERTIFICATES, post(issue).with_state(lanes).get(certificates))
         .route(words::CHAIN, get(chain).post(install_chain))
         .route(words::SELF_SIGNED, post(self_sign))
         .route(words::REQUEST, post(request_ca))
@@ -58,20 +60,61 @@ async fn version() -> Json<words::Version> {
 }
 
 async fn issue(
-    State(authority): State<Arc<Authority>>,
-    Asking(caller): Asking,
+    State(lanes): State<Arc<Lanes>>,
+    AskingOrClient(requester): AskingOrClient,
     body: Body<words::Issue>,
 ) -> Answer<words::Issued> {
-    let permit = caller.permit::<Issue>()?;
-    let Json(asked) = body?;
-    let issued = on_blocking_thread(move || {
-        let request = ca::Request::parse(&asked.csr, asked.not_before, asked.not_after)?;
-        authority.issue(permit, &request)
-    })
-    .await?;
-    Ok(Json(words::Issued {
-        chain: issued.chain.iter().map(Certificate::to_pem).collect(),
-        serial: issued.serial,
+    let permit = requester.permit::<Issue>()?;
+    let Json(words::Issue { csr, not_before, not_after }) = body?;
+    let asked = Asked { permit, csr, not_before, not_after };
+    let (tell, told) = oneshot::channel();
+    lanes.submit(requester.id(), asked, Box::new(Waiter(tell)));
+    let issued = told.await.map_err(|_| panicked())?.map_err(Problem::from)?;
+    Ok(Json(words::Issued { chain: issued.to_pem(), serial: issued.serial }))
+}
+
+/// A handler that waits for its certificate.
+struct Waiter(oneshot::Sender<Result<ca::Issued, Error>>);
+
+impl Asker for Waiter {
+    fn is_gone(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn tell(self: Box<Self>, outcome: Result<ca::Issued, Error>) {
+        // A client that went away while its certificate was signed finds it in the records.
+        let _ = self.0.send(outcome);
+    }
+}
+
+async fn certificates(
+    State(authority): State<Arc<Authority>>,
+    Asking(caller): Asking,
+    query: Result<Query<words::List>, QueryRejection>,
+) -> Answer<words::Page> {
+    let permit = caller.permit::<ListCertificates>()?;
+    let Query(words::List { filter, after, limit }) = query?;
+    let filter = match filter {
+        words::Filter::All => ca::Filter::All,
+        words::Filter::Active => ca::Filter::Active,
+        words::Filter::Revoked => ca::Filter::Revoked,
+    };
+    let after = after.map(ca::Cursor).unwrap_or_default();
+    let limit = limit.unwrap_or(words::LARGEST_PAGE);
+    if !(1..=words::LARGEST_PAGE).contains(&limit) {
+        return Err(Reject(Problem {
+            kind: Kind::Invalid,
+            code: 87,
+            detail: format!(
+                "limit={limit} is out of range; ask for 1 to {} certificates, and then for the next page",
+                words::LARGEST_PAGE
+            ),
+        }));
+    }
+    let found = on_blocking_thread(move || authority.page(&permit, filter, after, limit)).await?;
+    Ok(Json(words::Page {
+        certificates: found.certificates.iter().map(Certificate::to_pem).collect(),
+        next: found.next.map(|ca::Cursor(next)| next),
     }))
 }
 
@@ -88,9 +131,7 @@ async fn install_chain(
     let Json(asked) = body?;
     let installation = ca::Installation {
         chain: asked.chain,
-        private_key: asked
-            .private_key
-            .map(|key| Secret::new(key.expose_secret().as_bytes().to_vec())),
+        private_key: asked.private_key.map(|key| Secret::copy_of(key.expose_secret().as_bytes())),
     };
     let chain = on_blocking_thread(move || authority.install_root(&permit, &installation)).await?;
     Ok(Json(chain_words(&chain)))
@@ -105,7 +146,7 @@ async fn self_sign(
     let Json(asked) = body?;
     let new = ca::NewRoot {
         subject: name(&asked.subject)?,
-        alternative_names: alternative_names(&asked.alternative_names)?,
+        alternative_names: alternative_names(&asked.alternative_names).map_err(named)?,
         predate_minutes: asked.predate_minutes,
         key: key_choice(asked.key),
     };
@@ -122,7 +163,7 @@ async fn request_ca(
     let Json(asked) = body?;
     let wanted = ca::CaRequest {
         subject: name(&asked.subject)?,
-        alternative_names: alternative_names(&asked.alternative_names)?,
+        alternative_names: alternative_names(&asked.alternative_names).map_err(named)?,
         key: key_choice(asked.key),
     };
     let csr = on_blocking_thread(move || authority.request_root(&permit, &wanted)).await?;
@@ -206,25 +247,25 @@ fn name(text: &str) -> Result<Name, Problem> {
         detail: "the subject is not the DER of a name in hex: use certool of this release"
             .to_owned(),
     })?;
-    Ok(Name::from_der(&der).map_err(Error::Names)?)
+    Name::from_der(&der).map_err(named)
 }
 
-fn alternative_names(asked: &words::AlternativeNames) -> Result<AlternativeNames, Problem> {
+fn named(cause: x509::Error) -> Problem {
+    Error::Names(cause).into()
+}
+
+/// Alternative names as they travel.
+pub(super) fn alternative_names(
+    asked: &words::AlternativeNames,
+) -> Result<AlternativeNames, x509::Error> {
     let mut names = AlternativeNames::default();
-    let added: Result<(), x509::Error> = (|| {
-        asked.email.iter().try_for_each(|text| names.add_email(text))?;
-        asked.ip.iter().try_for_each(|text| names.add_ip(text))?;
-        asked.dns.iter().try_for_each(|text| names.add_dns(text))
-    })();
-    added.map_err(Error::Names)?;
+    asked.email.iter().try_for_each(|text| names.add_email(text))?;
+    asked.ip.iter().try_for_each(|text| names.add_ip(text))?;
+    asked.dns.iter().try_for_each(|text| names.add_dns(text))?;
     Ok(names)
 }
 
 fn health_of(standing: ca::Standing) -> api::Health {
-    let state_of = |well: bool| {
-        if well { api::State::Ok } else { api::State::Degraded }
-    };
-    let token_works = standing.token_fault.is_none();
     let mut sentences: Vec<String> = standing.token_fault.iter().cloned().collect();
     if !standing.active_ca {
         sentences.push(Error::NoAuthority.to_string());
@@ -238,17 +279,17 @@ fn health_of(standing: ca::Standing) -> api::Health {
             standing.unfinished_intents
         ));
     }
+    let well = standing.token_fault.is_none() && standing.active_ca && standing.ca_fault.is_none();
+    let state = if well { api::State::Ok } else { api::State::Degraded };
     api::Health {
-        service: Service::Vmcad.name().to_owned(),
-        state: state_of(token_works && standing.active_ca && standing.ca_fault.is_none()),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
         detail: (!sentences.is_empty()).then(|| sentences.join("; ")),
-        token: standing.token.map(|token| api::TokenHealth {
-            label: token.label,
-            serial: token.serial,
-            state: state_of(token_works),
-            detail: standing.token_fault,
-        }),
+        token: token::health(
+            standing.token.map(|token| (token.label, token.serial)),
+            standing.token_fault,
+            standing.alarm.map(|alarm| (alarm.kind, alarm.what)),
+        ),
+        unfinished_intents: standing.unfinished_intents,
+        ..api::Health::new(Service::Vmcad, state)
     }
 }
 
@@ -273,6 +314,7 @@ impl From<Error> for Problem {
             | Error::Constrained(_)
             | Error::PrivateKey(_) => Kind::Invalid,
             Error::NoSuchAuthority(_) => Kind::NotFound,
+            Error::Busy => Kind::Busy,
             Error::NoAuthority | Error::Token(_) | Error::Workshop(_) | Error::Store(_) => {
                 Kind::Unavailable
             }

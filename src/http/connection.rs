@@ -1,8 +1,10 @@
-//! One client's connection to a Unix socket: who it is, one request, its answer.
+//! One client's connection to a Unix socket: who it is, its request, the answer.
 //!
-//! A connection carries one request, so that the caller whom the kernel named when it was made is
-//! the caller of everything on it. Head and body must arrive in time; whoever does not administer
-//! the appliance must also take the answer in time.
+//! A connection carries one request, unless the client asks in words to keep it (`connection:
+//! keep-alive`), as the gateway does for its handshakes and for its clients. The caller of everything on it is whom the
+//! kernel named when it was made. Head and body must arrive in time, the next head as well: a
+//! connection that is kept is idle for no longer than a slow client may take. Whoever does not
+//! administer the appliance must also be done with all of it in time.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{CONNECTION, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,6 +25,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tower_service::Service as _;
 
+use super::peer::introduce;
 use super::{Full, Place, Places, Reject, Shutdown, on_blocking_thread};
 use crate::access::{Caller, Roles};
 use crate::api::{Kind, Problem};
@@ -30,7 +34,7 @@ use crate::api::{Kind, Problem};
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 /// The largest head, in octets: two names of the longest kind, percent-encoded, with room to spare.
 const LARGEST_HEAD: usize = 64 * 1024;
-/// How long a client may take to send the head of its request.
+/// How long a client may take to send the head of its request, or of its next one.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long it may take to send the body.
 const BODY: Duration = Duration::from_secs(30);
@@ -106,17 +110,14 @@ async fn exchange(client: UnixStream, uid: u32, router: Router, roles: &Roles, s
     // The system's user database may ask a network.
     let looked_up = on_blocking_thread(move || Ok::<_, Problem>(name_of_user(uid))).await;
     let caller = roles.caller(uid, looked_up.ok().flatten());
-    let asked = Arc::new(AtomicBool::new(false));
+    let asked = AtomicBool::new(false);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(LARGEST_HEAD)
-        .keep_alive(false)
         .serve_connection(
             TokioIo::new(client),
-            service_fn(|request| {
-                answer(request, caller.clone(), router.clone(), Arc::clone(&asked))
-            }),
+            service_fn(|request| answer(request, &caller, roles, router.clone(), &asked)),
         );
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -137,11 +138,16 @@ async fn exchange(client: UnixStream, uid: u32, router: Router, roles: &Roles, s
 
 async fn answer(
     request: hyper::Request<Incoming>,
-    caller: Caller,
+    caller: &Caller,
+    roles: &Roles,
     mut router: Router,
-    asked: Arc<AtomicBool>,
+    asked: &AtomicBool,
 ) -> Result<Response, Infallible> {
     let (mut head, body) = request.into_parts();
+    let kept = asks_to_keep(&head.headers);
+    if let Err(problem) = introduce(&head.headers, caller, roles, &mut head.extensions) {
+        return Ok(last(problem));
+    }
     let octets = match timeout(BODY, to_bytes(Body::new(body), LARGEST_BODY)).await {
         Ok(Ok(octets)) => octets,
         Ok(Err(_)) => {
@@ -149,19 +155,39 @@ async fn answer(
                 "the request was cut off, or is larger than {} MiB; send less at once",
                 LARGEST_BODY / 1024 / 1024
             );
-            return Ok(Reject(refusal(Kind::Invalid, &text)).into_response());
+            return Ok(refused(&text));
         }
-        Err(_) => {
-            return Ok(Reject(refusal(
-                Kind::Invalid,
-                "the request did not arrive in time; try again",
-            ))
-            .into_response());
-        }
+        Err(_) => return Ok(refused("the request did not arrive in time; try again")),
     };
     asked.store(true, Ordering::Relaxed);
-    head.extensions.insert(caller);
-    router.call(Request::from_parts(head, Body::from(octets))).await
+    let mut response = router.call(Request::from_parts(head, Body::from(octets))).await?;
+    if !kept {
+        close_after(&mut response);
+    }
+    Ok(response)
+}
+
+/// HTTP/1.1 keeps a connection where nothing is said. Here a client must say it: one that does not
+/// know would hold its place for nothing.
+fn asks_to_keep(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONNECTION)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"keep-alive"))
+}
+
+/// What is left of such a request is not read.
+fn refused(why: &str) -> Response {
+    last(refusal(Kind::Invalid, why))
+}
+
+fn last(problem: Problem) -> Response {
+    let mut response = Reject(problem).into_response();
+    close_after(&mut response);
+    response
+}
+
+fn close_after(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 fn name_of_user(uid: u32) -> Option<String> {

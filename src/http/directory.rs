@@ -31,16 +31,11 @@ async fn health(State(directory): State<Arc<Directory>>) -> Answer<Health> {
         Ok::<_, Problem>(failure.map(|failure| failure.sentence()))
     })
     .await?;
-    Ok(Json(Health {
-        service: Service::Vmdird.name().to_owned(),
-        state: match fault {
-            None => crate::api::State::Ok,
-            Some(_) => crate::api::State::Degraded,
-        },
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        detail: fault,
-        token: None,
-    }))
+    let state = match fault {
+        None => crate::api::State::Ok,
+        Some(_) => crate::api::State::Degraded,
+    };
+    Ok(Json(Health { detail: fault, ..Health::new(Service::Vmdird, state) }))
 }
 
 async fn trusted_roots(

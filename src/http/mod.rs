@@ -13,13 +13,16 @@ mod note;
 mod peer;
 mod places;
 mod problem;
+mod rewrap;
 mod serve;
 mod shared;
+mod token;
 
 pub use blocking::on_blocking_thread;
 pub use note::with_note;
-pub use peer::Asking;
+pub use peer::{Asking, AskingOrClient};
 pub use places::{Full, Place, Places};
 pub use problem::Reject;
+pub use rewrap::WakeRewrap;
 pub use serve::{Shutdown, serve_unix};
 pub use shared::Shared;

@@ -1,4 +1,4 @@
-//! A sentence that the assembly adds to a service's health.
+//! What the assembly adds to a service's health.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,10 +12,9 @@ use crate::api::{HEALTH, Health};
 /// Octets of the longest health answer.
 const LONGEST: usize = 64 * 1024;
 
-/// The same paths; the health answer carries the note as well, where there is one.
+/// The same paths; the health answer says as well why the service is not confined, where it is not.
 ///
-/// The note is something a room cannot know, such as a kernel that does not protect the token's
-/// directory. It does not change the judgement: the service does all that it is for.
+/// A room cannot know it. It does not change the judgement: the service does all that it is for.
 pub fn with_note(router: Router, note: Option<String>) -> Router {
     match note {
         None => router,
@@ -33,15 +32,8 @@ async fn answer(request: Request, next: Next, note: String) -> Response {
     }
     let (mut head, body) = response.into_parts();
     let octets = to_bytes(body, LONGEST).await.unwrap_or_default();
-    let noted = serde_json::from_slice::<Health>(&octets).and_then(|health| {
-        serde_json::to_vec(&Health {
-            detail: Some(match &health.detail {
-                Some(detail) => format!("{detail}; {note}"),
-                None => note,
-            }),
-            ..health
-        })
-    });
+    let noted = serde_json::from_slice::<Health>(&octets)
+        .and_then(|health| serde_json::to_vec(&Health { unconfined: Some(note), ..health }));
     head.headers.remove(CONTENT_LENGTH);
     Response::from_parts(head, Body::from(noted.unwrap_or_else(|_| octets.to_vec())))
 }
@@ -65,21 +57,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_note_joins_the_health_and_nothing_else() {
-        for (said, expected) in [(None, "note"), (Some("said"), "said; note")] {
+        for said in [None, Some("said".to_owned())] {
             let health = Health {
-                service: "vmcad".to_owned(),
-                state: State::Ok,
-                version: "1".to_owned(),
-                detail: said.map(str::to_owned),
-                token: None,
+                detail: said.clone(),
+                ..Health::new(crate::base::Service::Vmcad, State::Ok)
             };
             let paths = Router::new()
                 .route(HEALTH, get(|| async { Json(health) }))
                 .route("/other", get(|| async { "{}" }));
             let mut router = with_note(paths, Some("note".to_owned()));
             let noted: Health = serde_json::from_slice(&answer(&mut router, HEALTH).await).unwrap();
-            assert_eq!(noted.detail.as_deref(), Some(expected));
-            assert_eq!(noted.state, State::Ok);
+            assert_eq!(noted.unconfined.as_deref(), Some("note"));
+            assert_eq!((noted.detail, noted.state), (said, State::Ok));
             assert_eq!(answer(&mut router, "/other").await, b"{}");
         }
     }

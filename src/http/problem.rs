@@ -1,8 +1,9 @@
 //! The one place where a refusal becomes an HTTP status.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 
 use crate::access::Denied;
@@ -18,14 +19,20 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::Denied => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unavailable | Kind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
 impl IntoResponse for Reject {
     fn into_response(self) -> Response {
-        (status(self.0.kind), Json(self.0)).into_response()
+        let kind = self.0.kind;
+        let mut response = (status(kind), Json(self.0)).into_response();
+        if kind == Kind::Busy {
+            // A second is long for a token; whoever asks again sooner only waits in line (RFC 9110, 10.2.3).
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -44,6 +51,12 @@ impl From<Denied> for Reject {
 impl From<JsonRejection> for Reject {
     fn from(rejection: JsonRejection) -> Self {
         // 87 is ERROR_INVALID_PARAMETER: the words do not form a request.
+        Self(Problem { kind: Kind::Invalid, code: 87, detail: rejection.body_text() })
+    }
+}
+
+impl From<QueryRejection> for Reject {
+    fn from(rejection: QueryRejection) -> Self {
         Self(Problem { kind: Kind::Invalid, code: 87, detail: rejection.body_text() })
     }
 }

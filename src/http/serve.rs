@@ -94,6 +94,8 @@ pub async fn serve_unix(
     }
     drop(listener);
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
+    // Whoever is still there is given up now, and what it asked for is not begun any more.
+    connections.shutdown().await;
     // Only after the last answer: a client that finds no socket knows that nobody is there.
     let _ = std::fs::remove_file(socket);
     Ok(())

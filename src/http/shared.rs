@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
+use super::blocking::panicked;
 use super::{Reject, on_blocking_thread};
-use crate::api::{Kind, Problem};
+use crate::api::Problem;
 
 /// The answers to one question, asked by many and worked out once at a time.
 ///
@@ -43,14 +44,7 @@ impl<T: Clone + PartialEq + Send + 'static> Shared<T> {
         };
         // On a task of its own: a client that goes away must not leave work behind that the next
         // question does not know of.
-        let answer = tokio::spawn(asking).await.unwrap_or_else(|_| {
-            Err(Problem {
-                kind: Kind::Internal,
-                code: 1359,
-                detail: "the service failed by a fault of its own; see its log".to_owned(),
-            })
-        });
-        answer.map_err(Reject)
+        tokio::spawn(asking).await.map_err(|_| panicked())?.map_err(Reject)
     }
 
     async fn once<F: Future<Output = Result<T, Problem>>>(

@@ -3,13 +3,18 @@
 //! A plain table for now: sequence, time, actor, act, subject, outcome, details. An intent and its
 //! outcome are two records that share a reference. Never in it: PINs, private keys, sealed blobs.
 
+mod open_intents;
+mod token_alarm;
+
 use std::fmt;
+
+pub use open_intents::{OPEN_INTENTS, unfinished};
+pub use token_alarm::TokenAlarm;
 
 use crate::base::{Actor, UnixTime};
 use crate::store::{Error, Transaction};
 
-/// The table, for a room's list of migrations. The index finds the outcome of an intent; without it
-/// the search for unfinished ones at every start would grow with the square of the journal.
+/// The table, for a room's list of migrations; [`OPEN_INTENTS`] belongs to it, and drops the index.
 pub const MIGRATION: &str = "CREATE TABLE journal (
     sequence BIGINT PRIMARY KEY,
     at BIGINT NOT NULL,
@@ -69,14 +74,16 @@ pub struct Event<'a> {
     pub details: serde_json::Value,
 }
 
+const APPEND: &str = "INSERT INTO journal (sequence, at, actor, act, reference, outcome, details)
+    VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM journal), $1, $2, $3, $4, $5, $6)";
+
 /// Appends a record. It becomes durable with the transaction it is part of, or not at all.
 ///
 /// The next sequence number is the greatest one and one more. That is safe because a store has one
 /// writer; on a backend with several the primary key refuses the second of two equal numbers.
 pub fn append(tx: &mut Transaction<'_>, event: &Event<'_>) -> Result<(), Error> {
     tx.execute(
-        "INSERT INTO journal (sequence, at, actor, act, reference, outcome, details)
-         VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM journal), $1, $2, $3, $4, $5, $6)",
+        APPEND,
         &[
             event.at.into(),
             event.actor.to_string().into(),
@@ -86,67 +93,23 @@ pub fn append(tx: &mut Transaction<'_>, event: &Event<'_>) -> Result<(), Error> 
             event.details.to_string().into(),
         ],
     )?;
-    Ok(())
-}
-
-const UNFINISHED: &str = "SELECT reference FROM journal AS intent
-    WHERE outcome = 'intended' AND NOT EXISTS
-    (SELECT 1 FROM journal AS later WHERE later.reference = intent.reference
-     AND later.act = intent.act AND later.outcome <> 'intended')
-    ORDER BY sequence";
-
-/// References of intents that have no outcome: what was in flight when a process died.
-pub fn unfinished(tx: &mut Transaction<'_>) -> Result<Vec<String>, Error> {
-    tx.query(UNFINISHED, &[])?.iter().map(|row| row.text(0).map(str::to_owned)).collect()
+    open_intents::note(tx, event)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Event, MIGRATION, Outcome, UNFINISHED, append, unfinished};
-    use crate::base::Actor;
-    use crate::store::{Error, Store};
+    use super::{APPEND, MIGRATION, OPEN_INTENTS};
+    use crate::store::{Store, Value};
 
     #[test]
-    fn an_intent_without_outcome_is_found_and_one_with_outcome_is_not() {
+    fn the_next_sequence_number_is_looked_up() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("j.db"), &[MIGRATION]).unwrap();
-        store
-            .write::<_, Error>(|tx| {
-                let steps =
-                    [("a", Outcome::Intended), ("b", Outcome::Intended), ("a", Outcome::Done)];
-                for (reference, outcome) in steps {
-                    append(
-                        tx,
-                        &Event {
-                            at: 1,
-                            actor: &Actor::Job("test"),
-                            act: "certificate.issue",
-                            reference,
-                            outcome,
-                            details: serde_json::json!({}),
-                        },
-                    )?;
-                }
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(store.read(unfinished).unwrap(), ["b"]);
-    }
-
-    #[test]
-    fn the_search_for_unfinished_intents_looks_outcomes_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("j.db"), &[MIGRATION]).unwrap();
-        let plan: Vec<String> = store
-            .read::<_, Error>(|tx| {
-                tx.query(&format!("EXPLAIN QUERY PLAN {UNFINISHED}"), &[])?
-                    .iter()
-                    .map(|row| row.text(3).map(str::to_owned))
-                    .collect()
-            })
-            .unwrap();
-        let looked_up = |step: &String| step.starts_with("SEARCH later USING COVERING INDEX");
+        let store = Store::open(&folder.path().join("j.db"), &[MIGRATION, OPEN_INTENTS]).unwrap();
+        let nothing = [const { Value::Null }; 6];
+        let plan = store.query_plan(APPEND, &nothing).unwrap();
+        let looked_up = |step: &String| step.starts_with("SEARCH journal");
         assert!(plan.iter().any(looked_up), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN journal")), "{plan:?}");
     }
 }

@@ -23,12 +23,11 @@ pub(super) fn of(
     request: &Request,
     ca_token: TokenSection,
     sealing_token: TokenSection,
-    wrapping_key: String,
 ) -> Config {
     let domain = request.domain.clone().unwrap_or_default().to_string();
     Config {
         node: NodeSection { name: host.to_string(), domain },
-        access: AccessSection { operators: request.operators.clone(), requesters: Vec::new() },
+        access: AccessSection { operators: request.operators.clone(), ..AccessSection::default() },
         ca: CaSection {
             key_algorithm: request.key_algorithm.unwrap_or(KEY_ALGORITHM),
             profile: request.profile.unwrap_or_default(),
@@ -37,10 +36,16 @@ pub(super) fn of(
             crl_days: CRL_DAYS,
             token: ca_token,
         },
-        vecs: VecsSection { refresh_seconds: REFRESH_SECONDS, wrapping_key, token: sealing_token },
-        gateway: request
-            .listen
-            .map_or_else(GatewaySection::default, |listen| GatewaySection { listen }),
+        vecs: VecsSection {
+            refresh_seconds: REFRESH_SECONDS,
+            wrapping_key: None,
+            seals_per_key: None,
+            token: sealing_token,
+        },
+        gateway: request.listen.map_or_else(GatewaySection::default, |listen| GatewaySection {
+            listen,
+            ..GatewaySection::default()
+        }),
         profile: BTreeMap::new(),
     }
 }
@@ -110,13 +115,8 @@ mod tests {
     }
 
     fn token(label: &str) -> TokenSection {
-        TokenSection {
-            module: "/m.so".into(),
-            uri: format!("pkcs11:token={label};serial=1"),
-            pin: "file:/p".to_owned(),
-            environment: std::collections::BTreeMap::new(),
-            directory: None,
-        }
+        let uri = format!("pkcs11:token={label};serial=1");
+        TokenSection::new("/m.so".into(), uri, "file:/p".to_owned())
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let layout = Layout::under(root.path());
         std::fs::create_dir(layout.config_file().parent().unwrap()).unwrap();
         let host = "vc.example".parse().unwrap();
-        let config = of(&host, &request(), token("ca"), token("sealing"), "ab".repeat(32));
+        let config = of(&host, &request(), token("ca"), token("sealing"));
         assert!(matches!(write(&layout, &config).unwrap(), Done::Made(_)));
 
         let read = Config::load(&layout.config_file()).unwrap();
@@ -136,7 +136,7 @@ mod tests {
         assert!(read.ca.allow_imported_keys);
         assert_eq!(read.ca.token.uri, "pkcs11:token=ca;serial=1");
         assert_eq!(read.vecs.token.uri, "pkcs11:token=sealing;serial=1");
-        assert_eq!(read.vecs.wrapping_key, "ab".repeat(32));
+        assert_eq!(read.vecs.wrapping_key, None);
         assert_eq!(read.gateway.listen.port(), 8443);
         assert_eq!(read.access.operators, ["alice"]);
 

@@ -10,10 +10,10 @@ use super::lock::Lock;
 use super::progress::Progress;
 use super::step::{Done, Progression};
 use super::{
-    Cause, Error, Step, authority, configuration, files, machine, ownership, services, tokens,
-    trust,
+    Cause, Error, Step, authority, configuration, files, machine, ownership, sealing_keys,
+    services, tokens, trust,
 };
-use crate::base::{Layout, Service};
+use crate::base::{Clock, Layout, Service, SystemClock, UnixTime};
 use crate::cli::sealwright::{HostName, NotAName, Request, TokenChoice, say};
 use crate::client::Client;
 use crate::config::{self, Config, TokenRole};
@@ -150,7 +150,7 @@ fn own_name() -> Result<HostName, Error> {
     })
 }
 
-/// Makes what needs no service: folders, tokens, the wrapping key, the configuration.
+/// Makes what needs no service: folders, tokens, the configuration.
 fn configure(
     layout: &Layout,
     request: &Request,
@@ -172,9 +172,7 @@ fn configure(
         Step::SealingToken,
         tokens::token(layout, TokenRole::Sealing, &request.sealing_token, progress),
     )?;
-    let wrapping_key =
-        told.result_of(Step::WrappingKey, tokens::wrapping_key(layout, &sealing_token, progress))?;
-    let config = configuration::of(&host, request, ca_token, sealing_token, wrapping_key);
+    let config = configuration::of(&host, request, ca_token, sealing_token);
     told.step(Step::Configuration, configuration::write(layout, &config))?;
     Ok(config)
 }
@@ -191,15 +189,21 @@ fn run_services(
     let turn = supervisor
         .turn(|| say("service-control is at work; waiting until it has finished"))
         .map_err(|error| stopped(Step::Services)(error.into()))?;
+    let begun = SystemClock.now();
     let worked = told
         .step(Step::Services, services::start(layout, &turn, progress))
-        .and_then(|()| certify(layout, config, told));
+        .and_then(|()| certify(layout, config, begun, told));
     let ended = services::stop(&turn, progress).and_then(|()| progress.save(layout));
     worked?;
     ended.map_err(stopped(Step::Finish))
 }
 
-fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Result<(), Error> {
+fn certify(
+    layout: &Layout,
+    config: &Config,
+    begun: UnixTime,
+    told: &mut Progression<'_>,
+) -> Result<(), Error> {
     let client = |service| Client::new(&layout.socket(service), ANSWER_DEADLINE);
     let (vmafdd, vmcad) = (client(Service::Vmafdd), client(Service::Vmcad));
     let host: HostName = config
@@ -207,6 +211,7 @@ fn certify(layout: &Layout, config: &Config, told: &mut Progression<'_>) -> Resu
         .name
         .parse()
         .map_err(|error: NotAName| Error::Unusable(format!("sealwright.toml: {error}")))?;
+    told.step(Step::SealingKeys, sealing_keys::ensure(&vmafdd, begun))?;
     let ca_key = told.result_of(Step::Authority, authority::ensure(&vmcad, &config.node))?;
     told.step(Step::MachineCertificate, machine::ensure(&vmafdd, &vmcad, &host, ca_key))?;
     told.step(Step::TrustedRoots, trust::ensure(&vmafdd, &vmcad))

@@ -17,6 +17,9 @@ mod lock;
 mod machine;
 mod ownership;
 mod progress;
+mod records;
+mod run;
+mod sealing_keys;
 mod services;
 mod softhsm;
 mod step;
@@ -26,12 +29,15 @@ mod trust;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use backup::fuzzing;
 pub use error::{Cause, Error};
 pub use init::{Outcome, init};
 pub use step::Step;
 
+use crate::agent::{self, TokenChoice};
 use crate::base::Layout;
-use crate::cli::sealwright::{self, Called, Command, Request};
+use crate::cli::sealwright::{self, Agent, Called, Command, Request};
 use crate::workshop;
 
 /// Runs `sealwright`: `arguments` begin with the name of the program.
@@ -40,11 +46,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(status) => status,
         Ok(Called { layout, command }) => match command {
             Command::Init(request) => set_up(&layout, &request),
+            Command::Run => run::run(&layout),
             Command::Backup { to } => backup::backup(&layout, &to),
             Command::Restore { from, replace } => backup::restore(&layout, &from, replace),
+            Command::TokenAgent(Agent::Child { role, section, own_token }) => {
+                let choice = match own_token {
+                    true => TokenChoice::Section,
+                    false => TokenChoice::Client,
+                };
+                agent::run_child(&layout, role, &section, choice)
+            }
+            Command::TokenAgent(Agent::Listening { role, path, peers }) => {
+                agent::listen(&layout, role, &path, &peers)
+            }
             Command::TokenWorkshop(role) => workshop::run_child(&layout, role),
             Command::Doctor { json } => doctor::run(&layout, json),
             Command::Ask(question) => sealwright::ask(&layout, &question),
+            Command::Rewrap { wish, json } => sealwright::rewrap(&layout, wish, json),
             Command::Print(paper) => sealwright::print(&paper),
         },
     }

@@ -1,8 +1,8 @@
 //! What an interrupted set-up must not do again.
 //!
-//! Most steps see by themselves whether they are done. Two cannot: whether a token's initialisation
-//! came to its end, and which wrapping key was made. That is written down here, and kept after the
-//! end as the sign that everything was done.
+//! Most steps see by themselves whether they are done. One cannot: whether a token's initialisation
+//! came to its end. That is written down here, and kept after the end as the sign that everything was
+//! done.
 
 use std::path::PathBuf;
 
@@ -20,21 +20,10 @@ pub(super) struct Progress {
     pub(super) ca_token: Option<String>,
     /// URI of the sealing token that was initialised.
     pub(super) sealing_token: Option<String>,
-    /// The wrapping key that was made.
-    pub(super) wrapping_key: Option<WrappingKeyRecord>,
     /// Services that were started only for the set-up and must be stopped at its end.
     pub(super) started: Vec<String>,
     /// Everything was done once.
     pub(super) finished: bool,
-}
-
-/// Which wrapping key lies in which token.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct WrappingKeyRecord {
-    /// URI of the token.
-    pub(super) token: String,
-    /// `CKA_ID`, hex.
-    pub(super) id: String,
 }
 
 impl Progress {

@@ -12,14 +12,14 @@ pub enum Step {
     Folders,
     /// The token that holds the CA's keys.
     CaToken,
-    /// The token that holds the wrapping key.
+    /// The token that holds the sealing keys.
     SealingToken,
-    /// The wrapping key.
-    WrappingKey,
     /// `sealwright.toml` and the template for requests.
     Configuration,
     /// `vmafdd`, `vmdird` and `vmcad` as processes.
     Services,
+    /// The keys under which private keys are stored.
+    SealingKeys,
     /// A certificate authority.
     Authority,
     /// The machine's own certificate.
@@ -36,9 +36,9 @@ impl fmt::Display for Step {
             Self::Folders => "folders",
             Self::CaToken => "CA token",
             Self::SealingToken => "sealing token",
-            Self::WrappingKey => "wrapping key",
             Self::Configuration => "configuration",
             Self::Services => "services",
+            Self::SealingKeys => "sealing keys",
             Self::Authority => "certificate authority",
             Self::MachineCertificate => "machine certificate",
             Self::TrustedRoots => "trusted roots",

@@ -1,11 +1,10 @@
-//! The two tokens and the wrapping key.
+//! The two tokens.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hsm::{Pin, PinSource, TokenUri};
 
-use super::progress::{Progress, WrappingKeyRecord};
+use super::progress::Progress;
 use super::softhsm::{self, Home, find_module};
 use super::step::Done;
 use super::{Cause, files};
@@ -13,9 +12,6 @@ use crate::base::Layout;
 use crate::cli::sealwright::TokenChoice;
 use crate::config::{TokenRole, TokenSection};
 use crate::workshop::WorkshopProcess;
-
-/// What the wrapping key is called in its token; it is found by its `CKA_ID`.
-const WRAPPING_KEY_LABEL: &str = "sealwright wrapping key";
 
 /// Makes the token of a role, or looks at the one that was chosen. The section that comes back names
 /// it by label and serial number.
@@ -33,17 +29,13 @@ pub(super) fn token(
             new_token(layout, role, &find_module()?, progress)
         }
         TokenChoice::Existing { module, uri, pin, environment } => {
-            let mut section = TokenSection {
-                module: from_anywhere(module),
-                uri: uri.to_string(),
-                pin: match pin {
-                    PinSource::File(path) => PinSource::File(from_anywhere(path)),
-                    other => other.clone(),
-                }
-                .to_string(),
-                environment: environment.clone(),
-                directory: None,
+            let pin = match pin {
+                PinSource::File(path) => PinSource::File(from_anywhere(path)),
+                other => other.clone(),
             };
+            let mut section =
+                TokenSection::new(from_anywhere(module), uri.to_string(), pin.to_string());
+            section.environment.clone_from(environment);
             tell_of_prompt(role, &section);
             let identity = WorkshopProcess::start(layout, role, &section)?.identity()?;
             let found = format!("{}, serial {}", identity.label, identity.serial);
@@ -67,16 +59,12 @@ fn new_token(
     let label = format!("sealwright-{role}");
     let so_pin = layout.pins().join(format!("{role}-so.pin"));
     let user_pin = layout.pins().join(format!("{role}.pin"));
-    let mut section = TokenSection {
-        module: module.to_owned(),
-        uri: format!("pkcs11:token={label}"),
-        pin: PinSource::File(user_pin.clone()).to_string(),
-        environment: BTreeMap::from([(
-            "SOFTHSM2_CONF".to_owned(),
-            home.configuration().display().to_string(),
-        )]),
-        directory: Some(home.tokens()),
-    };
+    let pin = PinSource::File(user_pin.clone()).to_string();
+    let mut section = TokenSection::new(module.to_owned(), format!("pkcs11:token={label}"), pin);
+    section
+        .environment
+        .insert("SOFTHSM2_CONF".to_owned(), home.configuration().display().to_string());
+    section.directory = Some(home.tokens());
     if let Some(uri) = progress.token(role) {
         section.uri.clone_from(uri);
         return Ok((section, Done::Found(uri.clone())));
@@ -135,27 +123,4 @@ fn by_label_and_serial(identity: hsm::TokenIdentity) -> String {
         model: None,
     }
     .to_string()
-}
-
-/// Makes the wrapping key in the sealing token. Its `CKA_ID` comes back in hex.
-pub(super) fn wrapping_key(
-    layout: &Layout,
-    sealing: &TokenSection,
-    progress: &mut Progress,
-) -> Result<(String, Done), Cause> {
-    let short = |id: &str| id.chars().take(12).collect::<String>();
-    if let Some(record) = &progress.wrapping_key
-        && record.token == sealing.uri
-    {
-        let found = Done::Found(format!("AES-256, id {}…", short(&record.id)));
-        return Ok((record.id.clone(), found));
-    }
-    tell_of_prompt(TokenRole::Sealing, sealing);
-    let id = WorkshopProcess::start(layout, TokenRole::Sealing, sealing)?
-        .generate_wrapping_key(WRAPPING_KEY_LABEL)?
-        .to_string();
-    progress.wrapping_key = Some(WrappingKeyRecord { token: sealing.uri.clone(), id: id.clone() });
-    progress.save(layout)?;
-    let made = format!("made in the sealing token, AES-256, id {}…", short(&id));
-    Ok((id, Done::Made(made)))
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+
 /// A storage failure.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,6 +57,10 @@ pub enum Error {
 impl From<rusqlite::Error> for Error {
     fn from(cause: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        // The index of the write-ahead log grows before anything else does, and SQLite has a code of its own for that.
+        if cause.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+            return Self::Full(cause);
+        }
         match cause.sqlite_error_code() {
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(cause),
             Some(ErrorCode::DiskFull) => Self::Full(cause),
@@ -67,5 +73,22 @@ impl From<rusqlite::Error> for Error {
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::Error;
+
+    #[test]
+    fn no_room_is_told_whichever_file_wanted_it() {
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            assert!(matches!(Error::from(cause), Error::Full(_)), "{code}");
+        }
+        let other = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_READ), None);
+        assert!(matches!(Error::from(other), Error::Unavailable { .. }));
     }
 }

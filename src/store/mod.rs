@@ -45,7 +45,7 @@ impl Store {
             .and_then(|connection| schema::migrate(&connection, migrations).map(|()| connection))
             .map_err(|cause| Error::Open { path: path.to_owned(), cause: Box::new(cause) })?;
         Ok(Self {
-            writer: Arc::new(Writer::start(connection)?),
+            writer: Arc::new(Writer::of(connection)),
             readers: Arc::new(Readers::new(path.to_owned())),
         })
     }
@@ -71,7 +71,33 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.writer.run(body)
+        let alone = self.writer.run(vec![body]).pop();
+        alone.unwrap_or_else(|| Err(E::from(schema::unavailable("a write was not run".to_owned()))))
+    }
+
+    /// The same for several closures that belong to different askers: each in a savepoint of its own, all in one
+    /// commit. Outcomes stand in their order.
+    pub fn write_each<T, E, B>(&self, bodies: Vec<B>) -> Vec<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        B: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
+    {
+        if bodies.is_empty() {
+            return Vec::new();
+        }
+        self.writer.run(bodies)
+    }
+
+    /// How the engine goes about a statement, a step an element.
+    #[cfg(test)]
+    pub fn query_plan(&self, sql: &str, values: &[Value]) -> Result<Vec<String>, Error> {
+        self.read(|tx| {
+            tx.query(&format!("EXPLAIN QUERY PLAN {sql}"), values)?
+                .iter()
+                .map(|row| row.text(3).map(str::to_owned))
+                .collect()
+        })
     }
 }
 

@@ -67,6 +67,16 @@ fn a_panic_in_a_closure_leaves_the_writer_working() {
 }
 
 #[test]
+fn a_migration_leaves_no_log_to_read() {
+    let (folder, store) = fresh();
+    drop(store);
+    let path = folder.path().join("test.db");
+    let copies = "CREATE TABLE copy (text TEXT); INSERT INTO copy VALUES (HEX(ZEROBLOB(1000000)))";
+    let _store = Store::open(&path, &[SCHEMA, &[copies]].concat()).unwrap();
+    assert_eq!(folder.path().join("test.db-wal").metadata().unwrap().len(), 0);
+}
+
+#[test]
 fn a_reader_cannot_write() {
     let (_folder, store) = fresh();
     let result = store.read(|tx| tx.execute("DELETE FROM item", &[]));
@@ -204,4 +214,50 @@ fn what_is_sorted_stays_in_memory() {
     let writing: Result<i64, Error> =
         store.write(|tx| tx.query("PRAGMA temp_store", &[])?[0].integer(0));
     assert_eq!((reading.unwrap(), writing.unwrap()), (MEMORY, MEMORY));
+}
+
+#[test]
+fn a_number_that_is_a_key_needs_no_index_and_files_that_have_one_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("former.db");
+    let former = rusqlite::Connection::open(&path).unwrap();
+    former.execute_batch(&SCHEMA.join(";")).unwrap();
+    former.execute_batch("INSERT INTO item VALUES (7, 'seven'); PRAGMA user_version = 2").unwrap();
+    drop(former);
+    let (_other, fresh) = fresh();
+    for (store, plan, items) in [
+        (Store::open(&path, SCHEMA).unwrap(), "USING INDEX sqlite_autoindex_item_1", 2),
+        (fresh, "USING INTEGER PRIMARY KEY", 1),
+    ] {
+        insert(&store, 8, "eight").unwrap();
+        assert!(matches!(insert(&store, 8, "again"), Err(Error::Conflict(_))));
+        assert_eq!(count(&store), items);
+        let found = store.query_plan("SELECT name FROM item WHERE id = $1", &[8.into()]).unwrap();
+        assert!(found[0].contains(plan), "{found:?}");
+    }
+}
+
+#[test]
+fn many_writers_share_commits_and_none_is_lost() {
+    let (_folder, store) = fresh();
+    let barrier = Barrier::new(8);
+    std::thread::scope(|scope| {
+        for writer in 0..8_i64 {
+            let (store, barrier) = (&store, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                for n in 0..200 {
+                    let id = writer * 1000 + n;
+                    insert(store, id, &format!("n{id}")).unwrap();
+                    // Durable for everybody once it was answered.
+                    let there = store.read(|tx| {
+                        tx.query("SELECT count(*) FROM item WHERE id = $1", &[id.into()])?[0]
+                            .integer(0)
+                    });
+                    assert_eq!(there.map_err(|error: Error| error.to_string()), Ok(1));
+                }
+            });
+        }
+    });
+    assert_eq!(count(&store), 1600);
 }

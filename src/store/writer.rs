@@ -1,7 +1,9 @@
-//! The one writer: takes what is waiting, runs each in a savepoint, commits once, answers.
+//! One writes at a time. Whoever finds nobody at it commits for all that wait: each job in a savepoint of its own, one
+//! commit for all of them. Nobody hands work over to a thread and waits for it to wake up.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::collections::VecDeque;
+use std::sync::mpsc::{TryRecvError, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
@@ -18,35 +20,46 @@ type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 pub(super) struct Writer {
-    jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    state: Mutex<State>,
+    /// Somebody has ended a commit.
+    committed: Condvar,
+}
+
+struct State {
+    /// Of callers that sleep, or are about to look.
+    jobs: VecDeque<Job>,
+    /// With whoever commits, meanwhile.
+    connection: Option<Connection>,
+    /// Callers that sleep.
+    asleep: usize,
+}
+
+/// The connection of whoever commits. It goes back even if that one panics.
+struct Turn<'a> {
+    writer: &'a Writer,
+    connection: Option<Connection>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
-        let (jobs, waiting) = channel();
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || serve(&connection, &waiting))
-            .map_err(|cause| {
-                unavailable(format!("the writer thread cannot be started: {cause}"))
-            })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    pub(super) fn of(connection: Connection) -> Self {
+        let state = State { jobs: VecDeque::new(), connection: Some(connection), asleep: 0 };
+        Self { state: Mutex::new(state), committed: Condvar::new() }
     }
 
-    pub(super) fn run<T, E>(
-        &self,
-        body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    /// Runs each body in a savepoint of its own; all of them share a commit.
+    pub(super) fn run<T, E, B>(&self, bodies: Vec<B>) -> Vec<Result<T, E>>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
+        B: FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (answer, end) = channel::<Result<T, E>>();
+        let amount = bodies.len();
+        let (answer, end) = channel::<Vec<Result<T, E>>>();
         let job: Job = Box::new(move |connection| {
-            let result = connection.map(|connection| in_savepoint(connection, body));
+            let results: Vec<_> =
+                bodies.into_iter().map(|body| in_transaction(connection?, body)).collect();
             Box::new(move |failure: Option<&Error>| {
-                let result = match (result, failure) {
+                let conclude = |result| match (result, failure) {
                     // A refused job stays refused, whatever became of the others.
                     (Some(Err(own)), _) => Err(own),
                     (Some(Ok(value)), None) => Ok(value),
@@ -54,32 +67,47 @@ impl Writer {
                     (None, None) => Err(E::from(unavailable("a write was not run".to_owned()))),
                 };
                 // The caller may have gone; its work stands all the same.
-                let _ = answer.send(result);
+                let _ = answer.send(results.into_iter().map(conclude).collect());
             })
         });
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        match end.recv() {
-            Ok(result) if sent => result,
-            _ => {
-                Err(E::from(unavailable("the writer has stopped; restart the service".to_owned())))
+        let mut state = self.lock();
+        state.jobs.push_back(job);
+        loop {
+            match end.try_recv() {
+                Ok(results) => return results,
+                // Whoever had the job lost it: it panicked.
+                Err(TryRecvError::Disconnected) => {
+                    let lost = || {
+                        unavailable("a write was lost by a fault of ours; see the log".to_owned())
+                    };
+                    return (0..amount).map(|_| Err(E::from(lost()))).collect();
+                }
+                Err(TryRecvError::Empty) => {}
             }
+            state = match state.connection.take() {
+                Some(connection) => {
+                    drop(state);
+                    let turn = Turn { writer: self, connection: Some(connection) };
+                    turn.connection.iter().for_each(|connection| self.commit(connection));
+                    drop(turn);
+                    self.lock()
+                }
+                None => self.sleep(state),
+            };
         }
     }
-}
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.asleep += 1;
+        let mut state = self.committed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.asleep -= 1;
+        state
     }
-}
 
-fn serve(connection: &Connection, waiting: &Receiver<Job>) {
-    while let Ok(first) = waiting.recv() {
+    /// Commits what waits, and tells its callers.
+    fn commit(&self, connection: &Connection) {
         let mut answers: Vec<Answer> = Vec::new();
-        let outcome = commit_together(connection, first, waiting, &mut answers);
+        let outcome = self.commit_together(connection, &mut answers);
         if outcome.is_err() {
             // Nothing of this batch may stay; a failed BEGIN leaves nothing to undo.
             let _ = connection.execute_batch("ROLLBACK");
@@ -88,29 +116,57 @@ fn serve(connection: &Connection, waiting: &Receiver<Job>) {
             answer(outcome.as_ref().err());
         }
     }
+
+    fn commit_together(
+        &self,
+        connection: &Connection,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), Error> {
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
+        while answers.len() < BATCH
+            && let Some(job) = self.next()
+        {
+            if begun.is_err() {
+                answers.push(job(None));
+                break;
+            }
+            answers.push(job(Some(connection)));
+            if connection.is_autocommit() {
+                // The transaction was given up (no room, an I/O error): nothing that shared it stands,
+                // and a further savepoint would commit alone.
+                return Err(rolled_back());
+            }
+        }
+        begun?;
+        connection.execute_batch("COMMIT").map_err(Error::from)
+    }
+
+    fn next(&self) -> Option<Job> {
+        self.lock().jobs.pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn commit_together(
-    connection: &Connection,
-    first: Job,
-    waiting: &Receiver<Job>,
-    answers: &mut Vec<Answer>,
-) -> Result<(), Error> {
-    if let Err(failure) = connection.execute_batch("BEGIN IMMEDIATE") {
-        answers.push(first(None));
-        return Err(failure.into());
-    }
-    let mut next = Some(first);
-    while let Some(job) = next {
-        answers.push(job(Some(connection)));
-        if connection.is_autocommit() {
-            // The transaction was given up (no room, an I/O error): nothing that shared it stands,
-            // and a further savepoint would commit alone.
-            return Err(rolled_back());
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let connection = self.connection.take();
+        if let Some(left) = connection.as_ref().filter(|left| !left.is_autocommit()) {
+            // Whoever panicked had begun something, and was told nothing of it.
+            let _ = left.execute_batch("ROLLBACK");
         }
-        next = if answers.len() < BATCH { waiting.try_recv().ok() } else { None };
+        let mut state = self.writer.lock();
+        state.connection = connection;
+        let asleep = state.asleep > 0;
+        drop(state);
+        if asleep {
+            // Those whose answer is there, and one of those whose jobs still wait.
+            self.writer.committed.notify_all();
+        }
     }
-    connection.execute_batch("COMMIT").map_err(Error::from)
 }
 
 fn rolled_back() -> Error {
@@ -119,11 +175,19 @@ fn rolled_back() -> Error {
     )
 }
 
+/// `None` where the transaction was given up before: a further savepoint would commit alone.
+fn in_transaction<T, E: From<Error>>(
+    connection: &Connection,
+    body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+) -> Option<Result<T, E>> {
+    (!connection.is_autocommit()).then(|| in_savepoint(connection, body))
+}
+
 fn in_savepoint<T, E: From<Error>>(
     connection: &Connection,
     body: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    connection.execute_batch("SAVEPOINT job").map_err(Error::from)?;
+    run(connection, "SAVEPOINT job")?;
     // A panic in a closure must not take the writer, and everyone's database, with it.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         body(&mut Transaction::new(connection))
@@ -131,8 +195,8 @@ fn in_savepoint<T, E: From<Error>>(
     .unwrap_or_else(|_| {
         Err(E::from(unavailable("a write failed by a fault of ours; see the log".to_owned())))
     });
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    let ended = connection.execute_batch(end);
+    let undone = if result.is_ok() { Ok(()) } else { run(connection, "ROLLBACK TO job") };
+    let ended = undone.and_then(|()| run(connection, "RELEASE job"));
     if ended.is_err() {
         // What the job wrote can neither be kept nor be undone alone, so the whole batch goes. The
         // engine may have done that already; then there is nothing left to roll back.
@@ -140,8 +204,14 @@ fn in_savepoint<T, E: From<Error>>(
     }
     // The job's own failure comes first: it is the reason, and an end that failed only follows.
     let value = result?;
-    ended.map_err(Error::from)?;
+    ended?;
     Ok(value)
+}
+
+/// A statement without values and rows, parsed once.
+fn run(connection: &Connection, sql: &str) -> Result<(), Error> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
 
 /// One commit failure, told to every caller that shared the commit.

@@ -63,6 +63,9 @@ pub enum Error {
         /// Its process id.
         process: i32,
     },
+    /// Whoever waited was asked to give up.
+    #[error("the services were not waited for any longer; start them again when you want them")]
+    GivenUp,
     /// systemd refused; its own words say why.
     #[error("systemd: {said} Look at: journalctl -u {unit}")]
     Systemd {

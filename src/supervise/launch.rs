@@ -31,6 +31,7 @@ pub(super) fn start(
     programs: &Path,
     service: Service,
     turn: &File,
+    given_up: &mut dyn FnMut() -> bool,
 ) -> Result<Health, Error> {
     let pin = prompted_pin(layout, service)?;
     let log = layout.log_file(service);
@@ -56,7 +57,7 @@ pub(super) fn start(
         .map_or(Ok(None), Process::open)
         .map_err(|cause| failed("pidfd_open", cause))?;
     let ready = match &process {
-        Some(process) => wait_ready(layout, service, process)?,
+        Some(process) => wait_ready(layout, service, process, given_up)?,
         None => Ready::Ended,
     };
     match ready {
@@ -68,6 +69,12 @@ pub(super) fn start(
                 how: status.to_string(),
                 said: log_tail::since(&log, length),
             })
+        }
+        Ready::GivenUp => {
+            if let Some(process) = &process {
+                stop::end(service, process)?;
+            }
+            Err(Error::GivenUp)
         }
         Ready::Late { seconds, last } => {
             // What does not serve does not stay: systemd does the same.
@@ -84,10 +91,12 @@ pub(super) fn already(
     layout: &Layout,
     service: Service,
     process: &Process,
+    given_up: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Health>, Error> {
-    match wait_ready(layout, service, process)? {
+    match wait_ready(layout, service, process, given_up)? {
         Ready::Serves(health) => Ok(Some(health)),
         Ready::Ended => Ok(None),
+        Ready::GivenUp => Err(Error::GivenUp),
         // Not ours to end: whoever started it may be looking at it just now.
         Ready::Late { seconds, last } => Err(Error::NotReady {
             service,
@@ -108,13 +117,20 @@ enum Ready {
     Serves(Health),
     /// The process is gone.
     Ended,
+    /// Whoever waits was asked to give up.
+    GivenUp,
     /// Time is up, or something is in its way; what was heard last.
     Late { seconds: u64, last: String },
 }
 
 /// Asks until the service serves, the process ends, or time is up. A service that is down and says
 /// why is not only on its way, so less time is enough for it.
-fn wait_ready(layout: &Layout, service: Service, process: &Process) -> Result<Ready, Error> {
+fn wait_ready(
+    layout: &Layout,
+    service: Service,
+    process: &Process,
+    given_up: &mut dyn FnMut() -> bool,
+) -> Result<Ready, Error> {
     let started = Instant::now();
     let late = |last| Ok(Ready::Late { seconds: started.elapsed().as_secs(), last });
     let mut in_the_way: Option<Instant> = None;
@@ -125,6 +141,9 @@ fn wait_ready(layout: &Layout, service: Service, process: &Process) -> Result<Re
         })?;
         if ended {
             return Ok(Ready::Ended);
+        }
+        if given_up() {
+            return Ok(Ready::GivenUp);
         }
         let last = match ask(layout, service) {
             Ok(health) if serves(&health, service) => return Ok(Ready::Serves(health)),

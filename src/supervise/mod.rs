@@ -5,8 +5,12 @@
 //! driven and nothing else is done here.
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+mod keep;
 mod launch;
 mod log_tail;
+mod marker;
 mod pid_file;
 mod process;
 mod stop;
@@ -17,9 +21,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use error::Error;
+pub use keep::{Death, Deaths};
 pub use turn::{Started, Stopped, Turn};
 
-use crate::api::{self, Health, State};
+use crate::api::{self, Alarm, Health, State};
 use crate::base::{Layout, Service};
 use crate::client::{self, Client};
 use pid_file::Found;
@@ -111,6 +116,11 @@ impl Supervisor {
         }
     }
 
+    /// The alarm of a service's token, if the service answers and has one.
+    pub fn alarm(&self, service: Service) -> Option<Alarm> {
+        ask(&self.layout, service).ok()?.token?.alarm
+    }
+
     /// Waits for its turn to start and stop: two at once would disturb each other.
     ///
     /// `waiting` is called once if another process is at it.
@@ -118,7 +128,28 @@ impl Supervisor {
     /// # Errors
     /// The run folder cannot be made or written.
     pub fn turn(&self, waiting: impl FnOnce()) -> Result<Turn<'_>, Error> {
-        Turn::take(self, waiting)
+        Turn::take(self, waiting, &mut || false)
+    }
+
+    /// As [`Supervisor::turn`], for as long as `given_up` says no. It is asked again and again while another process is
+    /// at it.
+    ///
+    /// # Errors
+    /// As [`Supervisor::turn`], and [`Error::GivenUp`].
+    pub fn turn_unless(
+        &self,
+        waiting: impl FnOnce(),
+        given_up: &mut dyn FnMut() -> bool,
+    ) -> Result<Turn<'_>, Error> {
+        Turn::take(self, waiting, given_up)
+    }
+
+    /// As [`Turn::stop`], for a process whose end takes the services with it and who cannot have its turn.
+    ///
+    /// # Errors
+    /// As [`Turn::stop`].
+    pub fn stop_out_of_turn(&self, service: Service) -> Result<Stopped, Error> {
+        turn::stop(self, service)
     }
 }
 

@@ -61,13 +61,21 @@ pub(super) fn look(path: &Path) -> Result<Found, Error> {
     }
 }
 
+/// The process that wrote a pid file last, if it is still in the process table: it lives, or has ended and nobody has
+/// collected it. A service that is asked to end empties its file; one that fails, panics or is killed does not.
+pub(super) fn last(path: &Path) -> Option<Process> {
+    let mut text = String::new();
+    open(path).ok()?.take(LARGEST).read_to_string(&mut text).ok()?;
+    believe(&serde_json::from_str(&text).ok()?).ok()?.ok()
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 /// The order matters: first take hold of whoever has the number now, then check that this is the one
 /// who was meant. A process that got the number later started later, and fails the check.
-fn believe(record: &ProcessIdentity) -> std::io::Result<Result<Process, String>> {
+pub(super) fn believe(record: &ProcessIdentity) -> std::io::Result<Result<Process, String>> {
     if record.boot_id != boot_id()? {
         return Ok(Err("it was written before the machine was started".to_owned()));
     }

@@ -75,9 +75,7 @@ impl Appliance {
 
     fn configured(self) -> Self {
         let token = "module = \"/m.so\"\nuri = \"pkcs11:token=x\"\npin = \"file:/p\"\n";
-        let text = format!(
-            "[node]\nname = \"n\"\n[ca.token]\n{token}[vecs]\nwrapping_key = \"00\"\n[vecs.token]\n{token}"
-        );
+        let text = format!("[node]\nname = \"n\"\n[ca.token]\n{token}[vecs.token]\n{token}");
         let file = self.layout().config_file();
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
@@ -290,6 +288,31 @@ fn the_second_who_starts_or_stops_waits_for_the_first() {
     });
 }
 
+#[test]
+fn the_end_of_a_service_is_missed_unless_it_was_stopped_or_only_had_the_number() {
+    let appliance = Appliance::new();
+    let mut victim = Victim::new();
+    let record = victim.record();
+    let missed = || appliance.supervisor.missed();
+    // Left behind by one that had the same number before.
+    let before = ProcessIdentity { start_ticks: record.start_ticks - 1, ..record.clone() };
+    appliance.write_pid_file(Service::Vmafdd, &before);
+    assert_eq!(missed(), []);
+    appliance.write_pid_file(Service::Vmcad, &record);
+    assert_eq!(missed(), [(record.pid, Service::Vmcad)]);
+    // It has ended, and nobody has collected it.
+    let process = Process::open(rustix::process::Pid::from_child(&victim.0)).unwrap().unwrap();
+    victim.0.kill().unwrap();
+    assert!(process.ends_within(std::time::Duration::from_secs(60)).unwrap());
+    assert_eq!(missed(), [(record.pid, Service::Vmcad)]);
+    assert_eq!(appliance.stop(Service::Vmcad).unwrap(), Stopped::Already);
+    assert_eq!(missed(), []);
+    appliance.supervisor.turn(|| {}).unwrap().want_all().unwrap();
+    assert_eq!(missed(), [(record.pid, Service::Vmcad)]);
+    victim.0.wait().unwrap();
+    assert_eq!(missed(), []);
+}
+
 /// A `systemctl` that writes down what it was asked and keeps its unit's state in a file.
 const SYSTEMCTL: &str = r#"
 state="$0.state"
@@ -343,6 +366,29 @@ fn a_child_that_was_stopped_ended_by_the_signal_that_asks() {
     process.signal(rustix::process::Signal::TERM).unwrap();
     assert_eq!(victim.0.wait().unwrap().signal(), Some(15));
     assert!(process.ends_within(std::time::Duration::ZERO).unwrap());
+}
+
+#[test]
+fn who_waits_for_a_turn_or_a_start_can_give_up() {
+    let appliance = Appliance::new().configured();
+    let first = appliance.supervisor.turn(|| {}).unwrap();
+    let mut asked = 0;
+    let mut at_the_third = || {
+        asked += 1;
+        asked == 3
+    };
+    let second = appliance.supervisor.turn_unless(|| {}, &mut at_the_third);
+    assert!(matches!(second, Err(Error::GivenUp)), "{second:?}");
+    assert_eq!(asked, 3);
+
+    // It never answers.
+    appliance.program("vmdird", "echo $$ >\"$2/number\"\nexec sleep 600\n");
+    let number = || std::fs::read_to_string(appliance.folder.path().join("number"));
+    let mut once_it_lives = || number().is_ok_and(|number| number.ends_with('\n'));
+    let started = first.start_unless(Service::Vmdird, &mut once_it_lives);
+    assert!(matches!(started, Err(Error::GivenUp)), "{started:?}");
+    // It has ended, and was collected.
+    assert!(!Path::new("/proc").join(number().unwrap().trim()).exists());
 }
 
 #[test]

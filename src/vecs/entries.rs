@@ -1,10 +1,11 @@
 //! Entries: what a new one may be, and what can be done with those that are there.
 
 use super::Error;
+use super::envelope::Sealed;
 use super::limits::Additions;
 use super::names::{Alias, hex};
-use super::records::{self, NewRow};
-use super::stores::OpenStore;
+use super::records::{self, Inserted, NewRow};
+use super::stores::{Note, OpenStore};
 use crate::base::Secret;
 use crate::journal::Outcome;
 use crate::store;
@@ -90,11 +91,7 @@ impl NewEntry {
         key: Option<&Secret>,
     ) -> Result<Self, Error> {
         let alias = alias.map(Alias::new).transpose()?;
-        let certificates = certificates
-            .map(|pem| x509::certificates_from_pem(pem.as_bytes()))
-            .transpose()
-            .map_err(Error::Material)?
-            .unwrap_or_default();
+        let certificates = certificates.map(certificates_of).transpose()?.unwrap_or_default();
         let Some(first) = certificates.first() else {
             return Self::secret_key(alias, key);
         };
@@ -148,6 +145,11 @@ impl NewEntry {
     }
 }
 
+/// Certificates as an administrator gave them.
+pub(super) fn certificates_of(pem: &str) -> Result<Vec<Certificate>, Error> {
+    x509::certificates_from_pem(pem.as_bytes()).map_err(Error::Material)
+}
+
 /// The key of this certificate, in the one form in which keys are stored.
 fn key_of(key: &Secret, certificate: &Certificate) -> Result<Secret, Error> {
     let key = PrivateKey::from_pem(key).map_err(Error::Material)?;
@@ -174,7 +176,7 @@ fn key_or_opaque(text: &Secret) -> Result<Secret, Error> {
             octets.len()
         )));
     }
-    Ok(Secret::new(octets.to_vec()))
+    Ok(Secret::copy_of(octets))
 }
 
 fn mentions_pem(text: &Secret) -> bool {
@@ -225,22 +227,37 @@ impl WritableStore<'_> {
         }
         let name = self.0.name.to_string();
         let note = self.0.note("entry.create", format!("{name}/{}", new.alias));
-        let sealed = match new
-            .secret
-            .as_ref()
-            .map(|secret| vecs.envelope.seal(&vecs.store, store, &new.alias, secret))
-        {
-            None => None,
-            Some(Ok(sealed)) => Some(sealed),
-            Some(Err(failure)) => {
-                note.record(vecs, Outcome::Failed)?;
-                return Err(failure);
-            }
+        let Some(secret) = &new.secret else {
+            // Without a key it is always inserted.
+            let _inserted = self.insert(&new, note, None)?;
+            return Ok(new.alias);
         };
-        let (pem, details) = (new.pem(), new.details());
-        let NewEntry { alias, kind, .. } = new;
+        vecs.envelope.generations.under_active(|| {
+            let sealed = match vecs.envelope.seal(store, &new.alias, secret) {
+                Ok(sealed) => sealed,
+                Err(failure) => {
+                    vecs.look_into(&failure);
+                    note.clone().record(vecs, Outcome::Failed)?;
+                    return Err(failure);
+                }
+            };
+            Ok(match self.insert(&new, note.clone(), Some(sealed))? {
+                Inserted::Yes => Some(new.alias.clone()),
+                Inserted::Superseded => None,
+            })
+        })
+    }
+
+    fn insert(
+        &self,
+        new: &NewEntry,
+        note: Note,
+        sealed: Option<Sealed>,
+    ) -> Result<Inserted, Error> {
+        let (store, name) = (self.0.id, self.0.name.to_string());
+        let (alias, kind, pem, details) = (new.alias.clone(), new.kind, new.pem(), new.details());
         let (gone, room) = (self.0.gone(), Additions::to(&self.0));
-        vecs.store.write(move |tx| {
+        self.0.vecs.store.write(move |tx| {
             if records::store_by_id(tx, store)?.is_none() {
                 return Err(gone);
             }
@@ -249,7 +266,7 @@ impl WritableStore<'_> {
             }
             let sealed_octets = sealed.as_ref().map_or(0, |sealed| sealed.octets.len());
             room.check_entry(tx, pem.len() + sealed_octets)?;
-            records::insert_entry(
+            let inserted = records::insert_entry(
                 tx,
                 &NewRow {
                     store,
@@ -261,8 +278,10 @@ impl WritableStore<'_> {
                     sealed: sealed.as_ref(),
                 },
             )?;
-            note.append(tx, Outcome::Done, details)?;
-            Ok(alias)
+            if inserted == Inserted::Yes {
+                note.append(tx, Outcome::Done, details)?;
+            }
+            Ok(inserted)
         })
     }
 
@@ -278,59 +297,14 @@ impl WritableStore<'_> {
     }
 }
 
-/// The private key of one entry, which may be read.
-pub struct ReadableKey<'a> {
-    pub(super) store: OpenStore<'a>,
-    pub(super) alias: Alias,
-}
-
-impl ReadableKey<'_> {
-    /// Opens the key: PKCS#8 PEM, or a secret as it was stored. The record of it is durable before
-    /// this returns.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such an entry, [`Error::Invalid`] when it has no key,
-    /// [`Error::Token`], [`Error::TokenReplaced`] or [`Error::Unreadable`] when it does not open.
-    pub fn open(self) -> Result<Secret, Error> {
-        let (vecs, store) = (self.store.vecs, self.store.id);
-        let found = vecs.store.read(|tx| {
-            let Some(entry) = records::entry(tx, store, &self.alias)? else {
-                return Ok(None);
-            };
-            let sealed = records::sealed_key(tx, store, &self.alias)?;
-            Ok::<_, store::Error>(Some((entry, sealed)))
-        })?;
-        let (entry, sealed) = found.ok_or_else(|| no_entry(&self.store, &self.alias))?;
-        let sealed = sealed.ok_or_else(|| {
-            Error::Invalid(format!(
-                "No key was found for entry [{}] of type [{}].",
-                entry.alias,
-                entry.kind.label()
-            ))
-        })?;
-        let note =
-            self.store.note("entry.read-key", format!("{}/{}", self.store.name, entry.alias));
-        match vecs.envelope.open(&vecs.store, store, &entry.alias, &sealed) {
-            Ok(secret) => {
-                note.record(vecs, Outcome::Done)?;
-                Ok(secret)
-            }
-            Err(failure) => {
-                note.record(vecs, Outcome::Failed)?;
-                Err(failure)
-            }
-        }
-    }
-}
-
-fn taken(store: &str, alias: &Alias) -> Error {
+pub(super) fn taken(store: &str, alias: &Alias) -> Error {
     Error::Exists(format!(
         "store {store} has an entry with alias {alias} already; delete it first, or choose another \
          alias"
     ))
 }
 
-fn no_entry(store: &OpenStore<'_>, alias: &Alias) -> Error {
+pub(super) fn no_entry(store: &OpenStore<'_>, alias: &Alias) -> Error {
     Error::NotFound(format!(
         "store {0} has no entry with alias {alias}; `vecs-cli entry list --store {0}` shows those \
          it has",

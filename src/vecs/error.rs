@@ -42,6 +42,12 @@ pub enum Error {
          certificates and lists are still served"
     )]
     Token(#[source] hsm::Error),
+    /// The token does not do this, or the policy beside its keys; trying again does not help.
+    #[error("the token does not do this with such a key, or not for this purpose")]
+    NotDone(#[source] hsm::Error),
+    /// The entry has another key than the one that was meant.
+    #[error("the entry has another key by now; fetch its certificate again")]
+    KeyChanged,
     /// A token answers, but not with the key under which the stored keys are sealed.
     #[error(
         "the token that answers does not hold the wrapping key under which the stored private keys \
@@ -49,6 +55,24 @@ pub enum Error {
          private key is stored or read; certificates and lists are still served"
     )]
     TokenReplaced(#[source] hsm::Error),
+    /// There are no sealing keys yet.
+    #[error(
+        "there are no sealing keys yet, so no private key can be stored; they are made by themselves \
+         as soon as the token works: if this lasts longer than a minute, see the log of vmafdd"
+    )]
+    NoKeys,
+    /// The keys of a former version's appliance seal, but wrap nothing.
+    #[error(
+        "the sealing keys in use were made by a former version and cannot take a key out of the \
+         token; run `sealwright rewrap` for new ones, then try again"
+    )]
+    NoWrappingKey,
+    /// Sealed data names keys that the registry does not have; the sentence says which.
+    #[error(
+        "a stored key cannot be opened: {0}. The database was changed or is not complete: restore \
+         it from a backup, or delete the entry and create it again"
+    )]
+    UnknownKeys(String),
     /// A sealed key does not open although the token is the right one: the row was damaged or
     /// exchanged.
     #[error(
@@ -72,6 +96,8 @@ impl Error {
     pub const fn code(&self) -> u32 {
         match self {
             Self::Denied(_) => 5,
+            // ERROR_NOT_SUPPORTED.
+            Self::NotDone(_) => 50,
             Self::Material(
                 x509::Error::NoPem(_) | x509::Error::Malformed(_) | x509::Error::Signature(_),
             ) => 11,
@@ -81,11 +107,16 @@ impl Error {
             Self::Exists(_) => 183,
             // ERROR_NOT_ENOUGH_QUOTA.
             Self::Limit(_) => 1816,
-            Self::NotFound(_) => 4312,
+            Self::NotFound(_) | Self::KeyChanged => 4312,
             Self::Store(_) => 90001,
             Self::KeyMismatch => 90018,
             Self::NothingPublished => 90007,
-            Self::Token(_) | Self::TokenReplaced(_) | Self::Unreadable { .. } => 90101,
+            Self::Token(_)
+            | Self::TokenReplaced(_)
+            | Self::NoKeys
+            | Self::NoWrappingKey
+            | Self::UnknownKeys(_)
+            | Self::Unreadable { .. } => 90101,
         }
     }
 

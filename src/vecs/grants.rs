@@ -82,6 +82,8 @@ pub struct Permissions {
 pub(super) enum Wanted {
     /// One of the rights that can be granted.
     Right(Right),
+    /// To sign with a private key. It comes with the right to read it: who has the key can sign.
+    Signature,
     /// To manage the store; cannot be granted.
     Ownership,
 }
@@ -93,6 +95,7 @@ impl Wanted {
             Self::Right(Right::Read) => "read",
             Self::Right(Right::Write) => "change entries of",
             Self::Right(Right::ReadKey) => "read private keys from",
+            Self::Signature => "sign with private keys of",
             Self::Ownership => "delete or see and change the permissions of",
         }
     }
@@ -100,6 +103,7 @@ impl Wanted {
     /// How the way in can be had, for a refusal.
     pub(super) const fn way_out(self) -> &'static str {
         match self {
+            Self::Signature => "ask its owner or an administrator to grant the right readkey",
             Self::Right(_) => "ask its owner or an administrator to grant the right",
             Self::Ownership => "only its owner and administrators can",
         }
@@ -111,6 +115,7 @@ impl Wanted {
             Self::Right(Right::Read) => None,
             Self::Right(Right::Write) => Some("entry.change"),
             Self::Right(Right::ReadKey) => Some("entry.read-key"),
+            Self::Signature => Some("entry.sign"),
             Self::Ownership => Some("store.manage"),
         }
     }
@@ -121,7 +126,7 @@ pub(super) fn allowed(caller: &Caller, owner: u32, granted: bool, wanted: Wanted
     caller.is_administrator()
         || caller.uid() == owner
         || match wanted {
-            Wanted::Right(_) => granted,
+            Wanted::Right(_) | Wanted::Signature => granted,
             Wanted::Ownership => false,
         }
 }
@@ -192,10 +197,12 @@ impl OwnedStore<'_> {
             })?;
             return Err(refusal);
         }
+        let actor = self.0.actor.clone();
         self.0.vecs.store.write(move |tx| {
             if records::store_by_id(tx, id)?.is_none() {
                 return Err(gone);
             }
+            super::pending::end_all_of(tx, id, note.at, &actor)?;
             let entries = records::delete_store(tx, id)?;
             note.append(tx, Outcome::Done, serde_json::json!({"entries": entries}))?;
             Ok(())

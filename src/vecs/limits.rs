@@ -17,6 +17,11 @@ const OCTETS: i64 = 8 * 1024 * 1024;
 /// The most grants on a store to which such a user can add one.
 const GRANTS: i64 = 256;
 
+/// The most keys that wait for a certificate.
+const PENDING: i64 = 256;
+/// The most of them that a user can have who does not administer the appliance.
+const PENDING_OF_ONE: i64 = 8;
+
 /// Whether there is room for one more store of this owner.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewStoreOf {
@@ -41,6 +46,30 @@ impl NewStoreOf {
             return Err(Error::Limit(format!(
                 "you own {own} stores, which is as many as one user can; delete one, or have an \
                  administrator make this one"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Whether one more key of this maker may wait for its certificate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewPendingOf {
+    maker: u32,
+    bounded: bool,
+}
+
+impl NewPendingOf {
+    pub(super) const fn maker(maker: u32, bounded: bool) -> Self {
+        Self { maker, bounded }
+    }
+
+    pub(super) fn check(self, tx: &mut Transaction<'_>) -> Result<(), Error> {
+        let (all, own) = records::count_pending(tx, self.maker)?;
+        if self.bounded && (own >= PENDING_OF_ONE || all >= PENDING) {
+            return Err(Error::Limit(format!(
+                "{own} keys of yours and {all} in all wait for their certificates, which is as many as may; \
+                 complete them, or wait a quarter of an hour"
             )));
         }
         Ok(())

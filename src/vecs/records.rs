@@ -3,12 +3,33 @@
 //! Names are compared in a folded column, because a collation without case is not the same thing
 //! in every database. Parameters are numbered in the order of their first use.
 
+mod generations;
+mod pending;
+mod rewrap;
+
 use super::entries::{Entry, EntryKind};
 use super::envelope::Sealed;
 use super::grants::{Principal, Right};
 use super::names::{Alias, StoreName};
 use crate::base::UnixTime;
 use crate::store::{Error, Row, Transaction};
+
+pub(super) use generations::{
+    GENERATIONS, active_generation, any_sealed, any_sealed_under, check_value, generation,
+    generations, insert_check_value, insert_generation, mark_destroyed, reserve_seals, retire,
+};
+pub(super) use rewrap::{
+    REWRAP, SealedRow, begin_resealing, count_anew, count_resealed, damaged, forget_check_value,
+    insert_rewrap, is_under, last_rewrap, replace_sealed, sealed_row, sealed_rows, set_damaged,
+    set_evidence, set_keep_old, set_phase,
+};
+use rewrap::{count_created, count_deleted, count_deleted_by_id};
+
+pub(super) use pending::{
+    PENDING, PENDING_VERSION, PendingRow, count_pending, delete_pending, expired_pending,
+    insert_pending, pending, pending_of_store, pending_under_others, replace_pending,
+    set_pending_key,
+};
 
 /// The schema. A store's number is never given out again: what was opened by number before the
 /// store was deleted must not reach another store afterwards.
@@ -144,6 +165,7 @@ pub(super) fn count_grants(tx: &mut Transaction<'_>, store: i64) -> Result<i64, 
 
 /// Deletes a store with its entries and grants; returns how many entries went with it.
 pub(super) fn delete_store(tx: &mut Transaction<'_>, id: i64) -> Result<u64, Error> {
+    count_deleted(tx, id, None)?;
     let entries = tx.execute("DELETE FROM entry WHERE store_id = $1", &[id.into()])?;
     tx.execute("DELETE FROM store_grant WHERE store_id = $1", &[id.into()])?;
     tx.execute("DELETE FROM store WHERE id = $1", &[id.into()])?;
@@ -234,7 +256,24 @@ pub(super) struct NewRow<'a> {
     pub(super) sealed: Option<&'a Sealed>,
 }
 
-pub(super) fn insert_entry(tx: &mut Transaction<'_>, new: &NewRow<'_>) -> Result<(), Error> {
+/// What became of a new row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Inserted {
+    /// It is there.
+    Yes,
+    /// It is not, because its key was sealed under keys that are not active any more: seal it again.
+    Superseded,
+}
+
+/// Nothing comes to lie under keys that retire, or they could never be destroyed.
+pub(super) fn insert_entry(tx: &mut Transaction<'_>, new: &NewRow<'_>) -> Result<Inserted, Error> {
+    if let Some(sealed) = new.sealed {
+        if is_superseded(tx, &sealed.octets)? {
+            return Ok(Inserted::Superseded);
+        }
+        count_created(tx)?;
+    }
     tx.execute(
         "INSERT INTO entry (id, store_id, alias, alias_folded, kind, pem, auto_refresh, created_at,
                             sealed_id, sealed_version, sealed_key)
@@ -253,7 +292,14 @@ pub(super) fn insert_entry(tx: &mut Transaction<'_>, new: &NewRow<'_>) -> Result
             new.sealed.map(|sealed| sealed.octets.clone()).into(),
         ],
     )?;
-    Ok(())
+    Ok(Inserted::Yes)
+}
+
+/// Whether sealed data names a generation that is not the active one.
+pub(super) fn is_superseded(tx: &mut Transaction<'_>, octets: &[u8]) -> Result<bool, Error> {
+    let active = active_generation(tx)?;
+    let header = hsm::Header::read(octets);
+    Ok(active.zip(header).is_some_and(|(active, header)| header.generation != active.number))
 }
 
 /// Every entry of a store, in the order of insertion.
@@ -314,6 +360,7 @@ pub(super) fn delete_entry(
     store: i64,
     alias: &Alias,
 ) -> Result<bool, Error> {
+    count_deleted(tx, store, Some(&alias.folded()))?;
     tx.execute(
         "DELETE FROM entry WHERE store_id = $1 AND alias_folded = $2",
         &[store.into(), alias.folded().into()],
@@ -351,30 +398,9 @@ pub(super) fn set_auto_refresh(tx: &mut Transaction<'_>, entry: i64) -> Result<(
 }
 
 pub(super) fn delete_by_id(tx: &mut Transaction<'_>, entry: i64) -> Result<(), Error> {
+    count_deleted_by_id(tx, entry)?;
     tx.execute("DELETE FROM entry WHERE id = $1", &[entry.into()])?;
     Ok(())
-}
-
-/// The check value of the wrapping key, where one was sealed already.
-pub(super) fn check_value(tx: &mut Transaction<'_>) -> Result<Option<Vec<u8>>, Error> {
-    tx.query("SELECT sealed FROM wrapping_key_check WHERE id = 1", &[])?
-        .first()
-        .map(|row| row.blob(0).map(<[u8]>::to_vec))
-        .transpose()
-}
-
-/// Keeps a check value, unless another thread has just kept one.
-pub(super) fn insert_check_value(tx: &mut Transaction<'_>, sealed: &[u8]) -> Result<(), Error> {
-    tx.execute(
-        "INSERT INTO wrapping_key_check (id, sealed) VALUES (1, $1) ON CONFLICT (id) DO NOTHING",
-        &[sealed.into()],
-    )?;
-    Ok(())
-}
-
-/// Whether any entry has a sealed key.
-pub(super) fn any_sealed(tx: &mut Transaction<'_>) -> Result<bool, Error> {
-    Ok(!tx.query("SELECT id FROM entry WHERE sealed_key IS NOT NULL LIMIT 1", &[])?.is_empty())
 }
 
 fn content(what: &str) -> Error {

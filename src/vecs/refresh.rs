@@ -122,7 +122,8 @@ fn apply(
         record(tx, "trust.adopt", store_name, &adopted.alias_folded, now)?;
     }
     for new in plan.add.into_iter().filter_map(|position| wanted.get(position)) {
-        records::insert_entry(
+        // Without a key it is always inserted.
+        let _inserted = records::insert_entry(
             tx,
             &NewRow {
                 store,

@@ -1,7 +1,8 @@
 //! Stores: which there are, making one, and the doors through which one is opened.
 
-use super::entries::{ReadableKey, ReadableStore, WritableStore};
+use super::entries::{ReadableStore, WritableStore};
 use super::grants::{OwnedStore, Right, Wanted, allowed};
+use super::keys::{KeyAtWork, ReadableKey};
 use super::limits::NewStoreOf;
 use super::names::{Alias, StoreName};
 use super::{Error, Principal, Vecs, records};
@@ -90,6 +91,17 @@ impl Vecs {
             .map(|store| ReadableKey { store, alias: alias.clone() })
     }
 
+    /// The private key of an entry, with which the caller may sign: whoever may read it.
+    pub fn key_at_work(
+        &self,
+        caller: &Caller,
+        name: &StoreName,
+        alias: &Alias,
+    ) -> Result<KeyAtWork<'_>, Error> {
+        self.enter(caller, name, Some(alias), Wanted::Signature)
+            .map(|store| KeyAtWork { store, alias: alias.clone() })
+    }
+
     /// A store that the caller may manage: its owner or an administrator.
     pub fn owned(&self, caller: &Caller, name: &StoreName) -> Result<OwnedStore<'_>, Error> {
         self.enter(caller, name, None, Wanted::Ownership).map(OwnedStore)
@@ -108,6 +120,7 @@ impl Vecs {
             };
             let granted = match wanted {
                 Wanted::Right(right) => records::is_granted(tx, row.id, caller.uid(), right)?,
+                Wanted::Signature => records::is_granted(tx, row.id, caller.uid(), Right::ReadKey)?,
                 Wanted::Ownership => false,
             };
             Ok::<_, store::Error>(Some((row, granted)))
@@ -119,6 +132,7 @@ impl Vecs {
                 id: row.id,
                 name: row.name,
                 actor: caller.actor(),
+                uid: caller.uid(),
                 bounded: !caller.is_administrator(),
             });
         }
@@ -157,7 +171,7 @@ impl Vecs {
     }
 
     pub(super) fn note(&self, actor: Actor, act: &'static str, reference: String) -> Note {
-        Note { at: self.clock.now(), actor, act, reference }
+        Note::new(self.clock.now(), actor, act, reference)
     }
 }
 
@@ -167,6 +181,7 @@ pub(super) struct OpenStore<'a> {
     pub(super) id: i64,
     pub(super) name: StoreName,
     pub(super) actor: Actor,
+    pub(super) uid: u32,
     /// Whether `limits.rs` applies to what the caller adds.
     pub(super) bounded: bool,
 }
@@ -189,6 +204,7 @@ fn no_store(name: &StoreName) -> Error {
 }
 
 /// A record for the journal, prepared before the transaction it goes into.
+#[derive(Clone)]
 pub(super) struct Note {
     pub(super) at: UnixTime,
     actor: Actor,
@@ -197,6 +213,15 @@ pub(super) struct Note {
 }
 
 impl Note {
+    pub(super) const fn new(
+        at: UnixTime,
+        actor: Actor,
+        act: &'static str,
+        reference: String,
+    ) -> Self {
+        Self { at, actor, act, reference }
+    }
+
     /// Appends it, as a part of a transaction.
     pub(super) fn append(
         &self,

@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod entries;
+mod generations;
+mod pending;
+mod token;
 
 use std::sync::Arc;
 
 use super::records::{self, NewRow};
 use super::{
-    Alias, EntryKind, Error, MIGRATIONS, NewEntry, Principal, PublishedRoot, Right, StoreName, Vecs,
+    Alias, Custody, Destruction, EntryKind, Error, KeyWorkshop, MIGRATIONS, NewEntry, Principal,
+    PublishedRoot, Right, StoreName, Vecs,
 };
 use crate::access::{Caller, Roles};
 use crate::base::{Clock, KeyAlgorithm, UnixTime};
@@ -48,9 +52,36 @@ fn absent_token() -> Arc<hsm::Token> {
     })
 }
 
+/// A workshop whose token is never there.
+struct NoWorkshop;
+
+impl KeyWorkshop for NoWorkshop {
+    fn generate_generation(&self, _: u32) -> Result<hsm::KeyGeneration, hsm::Error> {
+        Err(hsm::Error::Unavailable("no token".into()))
+    }
+
+    fn destroy_generation(&self, _: &hsm::KeyGeneration) -> Result<Destruction, hsm::Error> {
+        Err(hsm::Error::Unavailable("no token".into()))
+    }
+}
+
+fn custody(former_key: Option<hsm::KeyId>) -> Custody {
+    Custody {
+        token: absent_token(),
+        workshop: Box::new(NoWorkshop),
+        former_key,
+        seals_per_key: None,
+    }
+}
+
 fn open(store: &Store) -> Arc<Vecs> {
-    Vecs::open(store.clone(), absent_token(), hsm::KeyId([7; 32]), SERVICE, Arc::new(Stopped))
-        .unwrap()
+    let custody = custody(Some(hsm::KeyId([7; 32])));
+    Vecs::open(store.clone(), custody, SERVICE, Arc::new(Stopped)).unwrap()
+}
+
+/// The head of what generation `number` sealed with key 7, and nothing that opens.
+fn sealed_under(number: u32) -> Vec<u8> {
+    [b"SW\x01\x01".as_slice(), &number.to_be_bytes(), &[7; 32], &[9; 12 + 16]].concat()
 }
 
 fn room() -> Room {
@@ -281,7 +312,8 @@ fn refused_acts_are_in_the_journal_with_what_was_asked_for() {
 #[test]
 fn a_check_value_is_never_made_for_keys_that_are_sealed_already() {
     let room = room();
-    room.store
+    let inserted = room
+        .store
         .write::<_, crate::store::Error>(|tx| {
             records::insert_entry(
                 tx,
@@ -295,12 +327,13 @@ fn a_check_value_is_never_made_for_keys_that_are_sealed_already() {
                     sealed: Some(&super::envelope::Sealed {
                         id: [1; 16],
                         version: 1,
-                        octets: vec![1, 2, 3],
+                        octets: sealed_under(1),
                     }),
                 },
             )
         })
         .unwrap();
+    assert_eq!(inserted, records::Inserted::Yes);
     let fault = room.vecs.standing().token_fault.unwrap();
     assert!(fault.contains("check value"), "{fault}");
 }

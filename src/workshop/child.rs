@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use zeroize::Zeroizing;
 
 use super::copies::{self, Moment};
+use super::issuers;
 use super::read_only;
-use super::wire::{self, Answer, PinWords, Request, SecretText, Word, Work};
+use super::wire::{self, Answer, Destroyed, PinWords, Request, SecretText, Word, Work};
 use crate::base::{Clock, KeyAlgorithm, Layout, SystemClock, sentences};
 use crate::config::{TokenRole, TokenSection};
 
@@ -52,6 +53,8 @@ fn serve(layout: &Layout, role: TokenRole) -> io::Result<()> {
 enum Failure {
     Token(hsm::Error),
     Copy(io::Error),
+    /// The keys are destroyed, and lie in copies.
+    OldCopies(io::Error),
     Request(String),
 }
 
@@ -73,6 +76,13 @@ impl From<Failure> for Answer {
                      make room where the appliance keeps its state and try again"
                 ),
             ),
+            Failure::OldCopies(cause) => (
+                Word::Workshop,
+                format!(
+                    "the keys are destroyed in the token, but copies of its directory that still hold them could not \
+                     be removed: {cause}; make room where the appliance keeps its state and try again"
+                ),
+            ),
             Failure::Request(what) => (Word::Workshop, what),
         };
         Self::Failed { word, what }
@@ -92,7 +102,7 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
         work,
         Work::Identity
             | Work::Examine { .. }
-            | Work::ProveWrappingKey { .. }
+            | Work::ProveGeneration { .. }
             | Work::ProveSigningKey { .. }
     );
     let home = layout.token_home(role.name());
@@ -107,13 +117,19 @@ fn answer(layout: &Layout, role: TokenRole, request: Request) -> Result<Answer, 
         }
     }
     let copy = |moment| match directory {
-        Some(directory) => copies::copy(directory, &home, moment, SystemClock.now()).map(|_| ()),
-        None => Ok(()),
+        Some(directory) => copies::copy(directory, &home, moment, SystemClock.now()).map(Some),
+        None => Ok(None),
     };
     copy(Moment::Before).map_err(Failure::Copy)?;
-    let done = perform(&token, pin, work)?;
+    let mut done = perform(layout, role, &token, pin, work)?;
     let durable = directory.map_or(Ok(()), copies::settle);
-    if let Err(cause) = durable.and_then(|()| copy(Moment::After)) {
+    let copied = durable.and_then(|()| copy(Moment::After));
+    if let Answer::Destroyed(evidence) = &mut done {
+        // A key is not gone while a copy of its token lies beside it.
+        let removed =
+            copied.and_then(|newest| newest.as_deref().map(copies::forget_all_but).transpose());
+        evidence.copies_removed = removed.map_err(Failure::OldCopies)?;
+    } else if let Err(cause) = copied {
         // The work is done and cannot be undone; the caller needs its result.
         let _ = writeln!(
             io::stderr(),
@@ -138,7 +154,13 @@ fn must_hold_something(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<Answer, Failure> {
+fn perform(
+    layout: &Layout,
+    role: TokenRole,
+    token: &TokenSection,
+    pin: Option<SecretText>,
+    work: Work,
+) -> Result<Answer, Failure> {
     if let Work::CreateToken { label, so_pin, user_pin } = work {
         let (so_pin, user_pin) = (read_pin(so_pin)?, read_pin(user_pin)?);
         let identity = hsm::provision::create_token(&token.module, &label, &so_pin, &user_pin)?;
@@ -169,8 +191,15 @@ fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<
         Work::CreateToken { .. } | Work::Examine { .. } | Work::Identity => {
             identity_answer(workshop()?.identity())
         }
-        Work::GenerateWrappingKey { label } => {
-            Answer::WrappingKey { id: workshop()?.generate_wrapping_key(&label)?.to_string() }
+        Work::GenerateGeneration { number } => {
+            // The time keeps keys of an attempt that was not recorded apart from those of the next.
+            let label = format!("sealwright {}", SystemClock.now());
+            let made = workshop()?.generate_generation(&label, number, None)?;
+            Answer::Generation(Box::new(made))
+        }
+        Work::DestroyGeneration { generation } => {
+            let destruction = workshop()?.destroy_generation(&generation)?;
+            Answer::Destroyed(Box::new(Destroyed { destruction, copies_removed: None }))
         }
         Work::GenerateSigningKey { label, algorithm } => {
             signing_answer(workshop()?.generate_signing_key(&label, in_token_words(algorithm))?)
@@ -179,14 +208,30 @@ fn perform(token: &TokenSection, pin: Option<SecretText>, work: Work) -> Result<
             let der = from_hex(pkcs8)?;
             signing_answer(workshop()?.import_signing_key(&label, &der)?)
         }
-        Work::ProveWrappingKey { id } => {
-            hsm::Token::new(selection).wrapping_key(id.parse()?).check()?;
+        Work::ProveGeneration { generation } => {
+            hsm::Token::new(selection).sealing_keys(generation).check()?;
             Answer::Proved
         }
         Work::ProveSigningKey { id, public_key } => {
             let reference = hsm::KeyReference { id: id.parse()?, public_key };
             hsm::Token::new(selection).signing_key(reference).check()?;
             Answer::Proved
+        }
+        Work::SignCaCertificate { id, public_key, tbs } => {
+            let key = hsm::KeyReference { id: id.parse()?, public_key };
+            // Before the login: what is refused costs no try of a PIN.
+            issuers::judge_ca_certificate(layout, role, &key, &tbs)?;
+            let octets = hsm::Token::new(selection)
+                .signing_key(key)
+                .sign(hsm::Purpose::CaCertificate, &tbs)?;
+            Answer::Signature { octets }
+        }
+        Work::RecordIssuer { id, public_key, certificate } => {
+            let key = hsm::KeyReference { id: id.parse()?, public_key };
+            // Finds the key, and compares its public key with the one that the token shows.
+            hsm::Token::new(selection).signing_key(key.clone()).origin()?;
+            issuers::record(layout, role, &key, &certificate)?;
+            Answer::Recorded
         }
     })
 }

@@ -75,6 +75,24 @@ pub(super) fn copy(
     Ok(target)
 }
 
+/// Removes every copy but this one, durably, and tells how many there were: the others hold a key
+/// that was destroyed.
+///
+/// The octets may stay on the medium until it writes over them, as with every file that is removed.
+pub(super) fn forget_all_but(kept: &Path) -> io::Result<usize> {
+    let copies = kept.parent().ok_or_else(|| io::Error::other("a copy lies in no folder"))?;
+    let mut removed = 0;
+    for entry in fs::read_dir(copies)? {
+        let found = entry?.path();
+        if found != kept {
+            fs::remove_dir_all(&found)?;
+            removed += 1;
+        }
+    }
+    File::open(copies)?.sync_all()?;
+    Ok(removed)
+}
+
 /// Makes durable what a module has written: SoftHSM leaves that to the kernel, and a key must
 /// survive a power failure from the moment that somebody is told of it.
 pub(super) fn settle(directory: &Path) -> io::Result<()> {
@@ -184,7 +202,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{KEPT, Moment, copy, exclusive};
+    use super::{KEPT, Moment, copy, exclusive, forget_all_but};
     use std::fs;
 
     #[test]
@@ -234,6 +252,27 @@ mod tests {
         let (home, tokens) = (folder.path(), folder.path().join("tokens"));
         copy(&tokens, home, Moment::Before, 1_700_000_000).unwrap_err();
         assert_eq!(fs::read_dir(home.join("copies")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn after_a_destruction_only_the_newest_copy_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, tokens) = (folder.path(), folder.path().join("tokens"));
+        fs::create_dir(&tokens).unwrap();
+        for round in 0..4 {
+            fs::write(tokens.join("token.object"), round.to_string()).unwrap();
+            copy(&tokens, home, Moment::Before, 1_700_000_000 + round).unwrap();
+        }
+        fs::write(tokens.join("token.object"), "without the key").unwrap();
+        let kept = copy(&tokens, home, Moment::After, 1_700_000_009).unwrap();
+        fs::create_dir(home.join("copies/unfinished.partial")).unwrap();
+        assert_eq!(forget_all_but(&kept).unwrap(), 5);
+        let left: Vec<_> =
+            fs::read_dir(home.join("copies")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, std::slice::from_ref(&kept));
+        assert_eq!(fs::read(kept.join("token.object")).unwrap(), b"without the key");
+        // Once more, after an interruption.
+        assert_eq!(forget_all_but(&kept).unwrap(), 0);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Floor 5: administrative mode. Tokens and keys are made in a child process, one at a time.
+//! Floor 5: administrative mode. Tokens and keys are made in a child process, one at a time. There, too,
+//! a key signs a CA certificate for itself, and CA certificates are written down for the policy that
+//! the serving token follows.
 //!
 //! A service in operation sees its token read-only. What writes to a token happens in a process
 //! apart, `sealwright token-workshop ROLE`, which the service starts before it gives up the right to
@@ -8,12 +10,16 @@
 
 mod child;
 mod copies;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+mod issuers;
 mod process;
 mod read_only;
 mod wire;
 
 pub use child::run_child;
 pub use process::WorkshopProcess;
+pub use wire::Destroyed;
 
 /// Why the workshop did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,12 +10,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::wire::{self, Answer, PinWords, Request, SecretText, Word, Work};
+use super::wire::{
+    self, Answer, Destroyed, LARGEST_CERTIFICATE, PinWords, Request, SecretText, Word, Work,
+};
 use crate::base::{KeyAlgorithm, Layout, Secret};
 use crate::config::{TokenRole, TokenSection};
 
 /// A slow device may take minutes for an RSA key; a child that takes longer is hung and killed.
 const DEADLINE: Duration = Duration::from_secs(300);
+/// How long a child without work may take to be gone.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The child process `sealwright token-workshop ROLE`, waiting for work on its standard input.
 ///
@@ -115,14 +119,29 @@ impl WorkshopProcess {
         }
     }
 
-    /// Makes an AES-256 key that can only seal and open.
+    /// Makes the sealing key and the wrapping key of a generation.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn generate_wrapping_key(&self, label: &str) -> Result<hsm::KeyId, Error> {
-        let work = Work::GenerateWrappingKey { label: label.to_owned() };
+    pub fn generate_generation(
+        &self,
+        number: u32,
+    ) -> Result<hsm::provision::MadeGeneration, Error> {
+        match self.ask(self.user_pin()?, Work::GenerateGeneration { number })? {
+            Answer::Generation(made) => Ok(*made),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Destroys the sealing key and the wrapping key of a generation, and the copies of a software
+    /// token's directory that still hold them. May be asked again, whatever became of it.
+    ///
+    /// # Errors
+    /// See [`Error`]. Also where the keys are gone and a copy is not.
+    pub fn destroy_generation(&self, generation: &hsm::KeyGeneration) -> Result<Destroyed, Error> {
+        let work = Work::DestroyGeneration { generation: *generation };
         match self.ask(self.user_pin()?, work)? {
-            Answer::WrappingKey { id } => Ok(id.parse()?),
+            Answer::Destroyed(evidence) => Ok(*evidence),
             other => Err(unexpected(&other)),
         }
     }
@@ -158,12 +177,13 @@ impl WorkshopProcess {
         signing_key(self.ask(self.user_pin()?, work)?)
     }
 
-    /// Finds the wrapping key with this id and has it seal and open a challenge.
+    /// Finds the keys of a generation and has them seal and open a challenge, and wrap a key that
+    /// comes back.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn prove_wrapping_key(&self, id: hsm::KeyId) -> Result<(), Error> {
-        self.prove(Work::ProveWrappingKey { id: id.to_string() })
+    pub fn prove_generation(&self, generation: hsm::KeyGeneration) -> Result<(), Error> {
+        self.prove(Work::ProveGeneration { generation })
     }
 
     /// Finds the signing key with this id and public key and has it sign a challenge.
@@ -173,6 +193,45 @@ impl WorkshopProcess {
     pub fn prove_signing_key(&self, key: &hsm::KeyReference) -> Result<(), Error> {
         let public_key = key.public_key.clone();
         self.prove(Work::ProveSigningKey { id: key.id.to_string(), public_key })
+    }
+
+    /// Has this key sign a CA certificate (TBSCertificate, DER) for itself: the one thing that the
+    /// policy of a serving token never allows. It is judged in the child, and verified before the
+    /// signature comes back.
+    ///
+    /// # Errors
+    /// See [`Error`]; a refusal of the policy is [`hsm::Error::Refused`].
+    pub fn sign_ca_certificate(
+        &self,
+        key: &hsm::KeyReference,
+        tbs: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let work = Work::SignCaCertificate {
+            id: key.id.to_string(),
+            public_key: key.public_key.clone(),
+            tbs: fitting(tbs)?,
+        };
+        match self.ask(self.user_pin()?, work)? {
+            Answer::Signature { octets } => Ok(octets),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Writes a CA certificate (DER) of this key down for the policy of the token
+    /// ([`Layout::issuers`]), durably. The token must hold the key with this public key.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing is written down then.
+    pub fn record_issuer(&self, key: &hsm::KeyReference, certificate: &[u8]) -> Result<(), Error> {
+        let work = Work::RecordIssuer {
+            id: key.id.to_string(),
+            public_key: key.public_key.clone(),
+            certificate: fitting(certificate)?,
+        };
+        match self.ask(self.user_pin()?, work)? {
+            Answer::Recorded => Ok(()),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn prove(&self, work: Work) -> Result<(), Error> {
@@ -231,6 +290,12 @@ impl Drop for WorkshopProcess {
         let pipes = self.pipes.get_mut().unwrap_or_else(PoisonError::into_inner);
         // A closed standard input is the sign to end.
         pipes.ends = None;
+        // A module that hangs in its last call must not keep a service from ending.
+        let until = Instant::now() + FAREWELL;
+        while matches!(pipes.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = pipes.child.kill();
         let _ = pipes.child.wait();
     }
 }
@@ -262,6 +327,18 @@ fn program() -> io::Result<PathBuf> {
 
 fn failed(what: impl Into<String>, cause: Option<io::Error>) -> Error {
     Error::Failed { what: what.into(), cause }
+}
+
+/// What would not fit into a line is refused before anything is sent.
+fn fitting(octets: &[u8]) -> Result<Vec<u8>, Error> {
+    if octets.len() <= LARGEST_CERTIFICATE {
+        return Ok(octets.to_vec());
+    }
+    let what = format!(
+        "the CA certificate has {} octets; up to {LARGEST_CERTIFICATE} are taken: ask for a smaller one",
+        octets.len()
+    );
+    Err(Error::Token(hsm::Error::Refused(what.into())))
 }
 
 fn unexpected(answer: &Answer) -> Error {

@@ -12,6 +12,9 @@ use crate::config::TokenSection;
 /// Octets in the longest line, without its end: a PKCS#8 of RSA-8192 in hex with room to spare.
 pub(super) const LONGEST_LINE: usize = 64 * 1024;
 
+/// Octets of the largest certificate that goes over the pipe; written as numbers it fits into a line.
+pub(super) const LARGEST_CERTIFICATE: usize = 12 * 1024;
+
 /// One piece of work.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,8 +35,9 @@ pub(super) enum Work {
         user_pin: PinWords,
     },
     Identity,
-    GenerateWrappingKey {
-        label: String,
+    /// The sealing key and the wrapping key of a generation.
+    GenerateGeneration {
+        number: u32,
     },
     GenerateSigningKey {
         label: String,
@@ -48,13 +52,32 @@ pub(super) enum Work {
     Examine {
         expected: hsm::examination::Expected,
     },
-    ProveWrappingKey {
-        id: String,
+    DestroyGeneration {
+        generation: hsm::KeyGeneration,
+    },
+    ProveGeneration {
+        generation: hsm::KeyGeneration,
     },
     ProveSigningKey {
         id: String,
         /// SubjectPublicKeyInfo, DER.
         public_key: Vec<u8>,
+    },
+    /// Sign a CA certificate for the key itself.
+    SignCaCertificate {
+        id: String,
+        /// SubjectPublicKeyInfo, DER.
+        public_key: Vec<u8>,
+        /// TBSCertificate, DER.
+        tbs: Vec<u8>,
+    },
+    /// Write a CA certificate down for the policy of the token.
+    RecordIssuer {
+        id: String,
+        /// SubjectPublicKeyInfo, DER.
+        public_key: Vec<u8>,
+        /// DER.
+        certificate: Vec<u8>,
     },
 }
 
@@ -75,9 +98,8 @@ pub(super) enum Answer {
         manufacturer: String,
         model: String,
     },
-    WrappingKey {
-        id: String,
-    },
+    Generation(Box<hsm::provision::MadeGeneration>),
+    Destroyed(Box<Destroyed>),
     SigningKey {
         id: String,
         /// SubjectPublicKeyInfo, DER.
@@ -86,10 +108,27 @@ pub(super) enum Answer {
     Examined(Box<hsm::examination::Examination>),
     /// The key is there, is what it should be, and works.
     Proved,
+    /// A signature that verifies with the key's public key.
+    Signature {
+        octets: Vec<u8>,
+    },
+    /// The certificate is written down.
+    Recorded,
     Failed {
         word: Word,
         what: String,
     },
+}
+
+/// The evidence that the keys of a generation are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destroyed {
+    /// What the token answered.
+    pub destruction: hsm::provision::Destruction,
+    /// How many copies of a software token's directory were removed, because they still held the keys. `None` for a
+    /// token without a directory.
+    pub copies_removed: Option<usize>,
 }
 
 /// The word of `hsm::Error`, or the workshop's own failure.
@@ -186,14 +225,14 @@ fn too_long() -> io::Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Answer, LONGEST_LINE, SecretText, Word, receive, send};
+    use super::{Answer, LARGEST_CERTIFICATE, LONGEST_LINE, SecretText, Word, receive, send};
     use std::io::ErrorKind;
 
     #[test]
     fn lines_arrive_one_by_one_and_the_end_is_an_end() {
         let mut pipe = Vec::new();
         let answers = [
-            Answer::WrappingKey { id: "00".to_owned() },
+            Answer::SigningKey { id: "00".to_owned(), public_key: vec![1] },
             Answer::Failed { word: Word::Locked, what: "a\nb".to_owned() },
         ];
         for answer in &answers {
@@ -221,6 +260,13 @@ mod tests {
         send(&mut pipe, &longest).unwrap();
         assert_eq!(receive::<String>(&mut pipe.as_slice()).unwrap(), Some(longest.clone()));
         assert!(send(&mut Vec::new(), &format!("{longest}x")).is_err());
+    }
+
+    #[test]
+    fn the_largest_certificate_leaves_room_in_its_line() {
+        let mut pipe = Vec::new();
+        send(&mut pipe, &Answer::Signature { octets: vec![255; LARGEST_CERTIFICATE] }).unwrap();
+        assert!(pipe.len() + 8 * 1024 < LONGEST_LINE, "{}", pipe.len());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Parts {
     pub version: u32,
     /// Content octets of the INTEGER.
     pub serial: Vec<u8>,
+    /// AlgorithmIdentifier, whole.
+    pub signature_algorithm: Vec<u8>,
     pub issuer: Name,
     pub not_before: UnixTime,
     pub not_after: UnixTime,
@@ -40,7 +42,13 @@ impl Certificate {
     /// Reads one certificate; nothing may follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let signed = Signed::read(der).map_err(asn1::unreadable("the certificate"))?;
-        let parts = Parts::read(&signed)?;
+        let parts = Parts::read(signed.tbs())?;
+        if parts.signature_algorithm != signed.algorithm() {
+            // RFC 5280, 4.1.1.2.
+            return Err(Error::Malformed(
+                "the certificate names two different signature algorithms; it was tampered with or made wrongly".into(),
+            ));
+        }
         Ok(Self { signed, parts })
     }
 
@@ -211,9 +219,10 @@ impl Certificate {
 }
 
 impl Parts {
-    fn read(signed: &Signed) -> Result<Self, Error> {
+    /// Reads a TBSCertificate; nothing may follow it.
+    pub(super) fn read(tbs: &[u8]) -> Result<Self, Error> {
         let unreadable = asn1::unreadable("the certificate");
-        let mut fields = Element::only(signed.tbs(), asn1::SEQUENCE)
+        let mut fields = Element::only(tbs, asn1::SEQUENCE)
             .and_then(|tbs| tbs.elements())
             .map_err(&unreadable)?;
         // Version 1 certificates have no version field; old roots are of that kind.
@@ -225,13 +234,7 @@ impl Parts {
         };
         let mut next = |tag: u8| fields.expect(tag).map_err(&unreadable);
         let serial = next(asn1::INTEGER)?.integer().map_err(&unreadable)?.to_vec();
-        let algorithm = next(asn1::SEQUENCE)?;
-        if algorithm.raw != signed.algorithm() {
-            // RFC 5280, 4.1.1.2.
-            return Err(Error::Malformed(
-                "the certificate names two different signature algorithms; it was tampered with or made wrongly".into(),
-            ));
-        }
+        let signature_algorithm = next(asn1::SEQUENCE)?.raw.to_vec();
         let issuer = Name::from_der(next(asn1::SEQUENCE)?.raw)?;
         let (not_before, not_after) = read_validity(&next(asn1::SEQUENCE)?).map_err(&unreadable)?;
         let subject = Name::from_der(next(asn1::SEQUENCE)?.raw)?;
@@ -260,6 +263,7 @@ impl Parts {
         let parts = Self {
             version,
             serial,
+            signature_algorithm,
             issuer,
             not_before,
             not_after,

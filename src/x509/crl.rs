@@ -23,6 +23,8 @@ pub struct Crl {
 pub(super) struct Parts {
     /// 0 for version 1, 1 for version 2.
     pub version: u32,
+    /// AlgorithmIdentifier, whole.
+    pub signature_algorithm: Vec<u8>,
     pub issuer: Name,
     pub this_update: UnixTime,
     pub next_update: Option<UnixTime>,
@@ -43,7 +45,13 @@ impl Crl {
     /// Reads one list; nothing may follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let signed = Signed::read(der).map_err(asn1::unreadable("the revocation list"))?;
-        let parts = Parts::read(&signed)?;
+        let parts = Parts::read(signed.tbs())?;
+        if parts.signature_algorithm != signed.algorithm() {
+            // RFC 5280, 5.1.1.2.
+            return Err(Error::Malformed(
+                "the revocation list names two different signature algorithms; it was tampered with or made wrongly".into(),
+            ));
+        }
         Ok(Self { signed, parts })
     }
 
@@ -134,22 +142,17 @@ impl Crl {
 }
 
 impl Parts {
-    fn read(signed: &Signed) -> Result<Self, Error> {
+    /// Reads a TBSCertList; nothing may follow it.
+    pub(super) fn read(tbs: &[u8]) -> Result<Self, Error> {
         let unreadable = asn1::unreadable("the revocation list");
-        let mut fields = Element::only(signed.tbs(), asn1::SEQUENCE)
+        let mut fields = Element::only(tbs, asn1::SEQUENCE)
             .and_then(|tbs| tbs.elements())
             .map_err(&unreadable)?;
         let version = match fields.optional(asn1::INTEGER).map_err(&unreadable)? {
             Some(version) => version.small_unsigned().map_err(&unreadable)?,
             None => 0,
         };
-        let algorithm = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
-        if algorithm.raw != signed.algorithm() {
-            // RFC 5280, 5.1.1.2.
-            return Err(Error::Malformed(
-                "the revocation list names two different signature algorithms; it was tampered with or made wrongly".into(),
-            ));
-        }
+        let signature_algorithm = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?.raw.to_vec();
         let issuer = Name::from_der(fields.expect(asn1::SEQUENCE).map_err(&unreadable)?.raw)?;
         let this_update =
             fields.next().and_then(|moment| time::read(&moment)).map_err(&unreadable)?;
@@ -176,7 +179,15 @@ impl Parts {
                 "the revocation list has a version that does not exist".into(),
             ));
         }
-        Ok(Self { version, issuer, this_update, next_update, revoked, extensions })
+        Ok(Self {
+            version,
+            signature_algorithm,
+            issuer,
+            this_update,
+            next_update,
+            revoked,
+            extensions,
+        })
     }
 }
 

@@ -54,41 +54,22 @@ impl Csr {
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let unreadable = asn1::unreadable("the certificate request");
         let signed = Signed::read(der).map_err(&unreadable)?;
-        let mut fields = Element::only(signed.tbs(), asn1::SEQUENCE)
-            .and_then(|info| info.elements())
-            .map_err(&unreadable)?;
-        let version =
-            fields.next().and_then(|version| version.small_unsigned()).map_err(&unreadable)?;
-        let subject = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
-        let key = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
-        // RFC 2986 wants the attributes to be there even when there are none; old tools leave
-        // them out, and nothing depends on it.
-        let attributes = fields.optional(context_constructed(0)).map_err(&unreadable)?;
-        fields.finish().map_err(&unreadable)?;
-        if version != 0 {
-            return Err(Error::Malformed(
-                format!("the certificate request has version {version}, which does not exist")
-                    .into(),
-            ));
-        }
-        let public_key = PublicKey::from_spki_der(key.raw)?;
+        let parts = Parts::read(signed.tbs())?;
+        let public_key = PublicKey::from_spki_der(parts.public_key)?;
         signed.verify(&public_key).map_err(not_possessed)?;
-        let extensions = match attributes {
-            Some(attributes) => requested_extensions(&attributes)?,
-            None => Vec::new(),
-        };
-        let subject = Name::from_der(subject.raw)?;
-        if !subject.is_in_order() {
-            return Err(Error::Malformed(
-                "the attributes of a multi-valued part of the subject are not in the order of DER, so it cannot be certified as it is; make the request again with another tool".into(),
-            ));
-        }
+        let extensions = parts.requested_extensions()?;
+        let subject = parts.subject()?;
         Ok(Self { subject, public_key, requested: RequestedExtensions::read(&extensions)?, signed })
     }
 
     /// The octets, as they were read.
     pub fn as_der(&self) -> &[u8] {
         self.signed.as_der()
+    }
+
+    /// `CERTIFICATE REQUEST` in PEM, with a newline at the end.
+    pub fn to_pem(&self) -> String {
+        pem::encode("CERTIFICATE REQUEST", self.as_der())
     }
 
     /// Whom the certificate is to be for.
@@ -109,6 +90,55 @@ impl Csr {
     /// SHA-256 of the whole request.
     pub fn sha256(&self) -> [u8; 32] {
         public_key::fixed(&digest::SHA256, self.as_der())
+    }
+}
+
+/// What the to-be-signed part (CertificationRequestInfo, RFC 2986, 4.1) says.
+pub(super) struct Parts<'a> {
+    subject: Element<'a>,
+    /// SubjectPublicKeyInfo, whole.
+    pub public_key: &'a [u8],
+    /// RFC 2986 wants the attributes to be there even when there are none; old tools leave them out,
+    /// and nothing depends on it.
+    pub attributes: Option<Element<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    /// Reads a CertificationRequestInfo; nothing may follow it.
+    pub(super) fn read(info: &'a [u8]) -> Result<Self, Error> {
+        let unreadable = asn1::unreadable("the certificate request");
+        let mut fields = Element::only(info, asn1::SEQUENCE)
+            .and_then(|info| info.elements())
+            .map_err(&unreadable)?;
+        let version =
+            fields.next().and_then(|version| version.small_unsigned()).map_err(&unreadable)?;
+        let subject = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?;
+        let public_key = fields.expect(asn1::SEQUENCE).map_err(&unreadable)?.raw;
+        let attributes = fields.optional(context_constructed(0)).map_err(&unreadable)?;
+        fields.finish().map_err(&unreadable)?;
+        if version != 0 {
+            return Err(Error::Malformed(
+                format!("the certificate request has version {version}, which does not exist")
+                    .into(),
+            ));
+        }
+        Ok(Self { subject, public_key, attributes })
+    }
+
+    /// Whom the certificate is to be for.
+    pub(super) fn subject(&self) -> Result<Name, Error> {
+        let subject = Name::from_der(self.subject.raw)?;
+        if !subject.is_in_order() {
+            return Err(Error::Malformed(
+                "the attributes of a multi-valued part of the subject are not in the order of DER, so it cannot be certified as it is; make the request again with another tool".into(),
+            ));
+        }
+        Ok(subject)
+    }
+
+    /// The extensions that are asked for.
+    pub(super) fn requested_extensions(&self) -> Result<Vec<Extension>, Error> {
+        self.attributes.as_ref().map_or_else(|| Ok(Vec::new()), requested_extensions)
     }
 }
 

@@ -11,8 +11,10 @@ use super::oid;
 
 /// One extension as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Extension {
+pub struct Extension {
+    /// extnID.
     pub kind: ObjectIdentifier,
+    /// Whether who does not understand it must refuse the whole.
     pub critical: bool,
     /// Content of extnValue.
     pub value: Vec<u8>,
@@ -52,6 +54,24 @@ fn read_list(list: &Element<'_>) -> der::Result<Vec<Extension>> {
         extensions.push(Extension { kind, critical, value });
     }
     Ok(extensions)
+}
+
+/// The `Extensions` SEQUENCE of these, in DER: what is false by default is left out.
+pub(super) fn write_all(extensions: &[Extension]) -> Vec<u8> {
+    let written: Vec<Vec<u8>> = extensions.iter().map(Extension::to_der).collect();
+    let parts: Vec<&[u8]> = written.iter().map(Vec::as_slice).collect();
+    asn1::sequence(&parts)
+}
+
+impl Extension {
+    fn to_der(&self) -> Vec<u8> {
+        let critical: &[u8] = if self.critical { &[asn1::BOOLEAN, 1, 0xff] } else { &[] };
+        asn1::sequence(&[
+            &asn1::object_identifier(&self.kind),
+            critical,
+            &asn1::encode(asn1::OCTET_STRING, &[&self.value]),
+        ])
+    }
 }
 
 /// The extension of this kind.

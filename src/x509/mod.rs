@@ -13,18 +13,21 @@ mod csr;
 mod draft;
 mod error;
 mod extension;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod general_name;
 mod hash_name;
 mod name;
-mod oid;
+pub(crate) mod oid;
 mod pem;
 mod private_key;
 mod public_key;
 mod signature;
 mod signed;
 mod subject;
+mod tbs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod time;
 mod well_formed;
@@ -32,17 +35,18 @@ mod well_formed;
 pub use alternative_names::AlternativeNames;
 pub use bundle::certificates_from_pem;
 pub use certificate::Certificate;
-pub use chain::Chain;
+pub use chain::{Chain, NameConstraints};
 pub use crl::Crl;
 pub use csr::{Csr, RequestedExtensions};
 pub use draft::{
-    CaTemplate, CrlTemplate, CsrTemplate, Draft, LeafTemplate, RevokedEntry, csr_pem, draft_crl,
-    draft_csr, draft_leaf, draft_self_signed_ca, serial_from_random,
+    CaTemplate, CrlTemplate, CsrTemplate, Draft, LeafIssuer, LeafTemplate, RevokedEntry, csr_pem,
+    draft_crl, draft_csr, draft_leaf, draft_self_signed_ca, serial_from_random,
 };
 pub use error::{ChainError, Error, Refusal};
-pub use extension::KeyUsage;
+pub use extension::{Extension, KeyUsage};
 pub use name::Name;
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;
 pub use subject::SubjectFields;
+pub use tbs::{RequestInfo, TbsCertList, TbsCertificate};
 pub use well_formed::{check_names, check_url};

@@ -124,7 +124,8 @@ impl Name {
     /// Whether the attributes of every RDN stand in the order that DER gives a SET OF (X.690, 11.6).
     /// Names that do not are read, but never written: whoever encodes them again gets others.
     pub(super) fn is_in_order(&self) -> bool {
-        self.rdns.iter().all(|rdn| rdn.iter().map(Attribute::to_der).is_sorted())
+        let in_order = |rdn: &Vec<Attribute>| rdn.iter().map(Attribute::to_der).is_sorted();
+        self.rdns.iter().all(|rdn| rdn.len() < 2 || in_order(rdn))
     }
 }
 

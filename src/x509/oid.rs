@@ -4,7 +4,7 @@ use der::oid::ObjectIdentifier;
 
 macro_rules! identifiers {
     ($($name:ident = $dotted:literal;)*) => {
-        $(pub(super) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($dotted);)*
+        $(pub(crate) const $name: ObjectIdentifier = ObjectIdentifier::new_unwrap($dotted);)*
     };
 }
 
@@ -64,6 +64,7 @@ identifiers! {
     AUTHORITY_KEY_IDENTIFIER = "2.5.29.35";
     POLICY_CONSTRAINTS = "2.5.29.36";
     EXTENDED_KEY_USAGE = "2.5.29.37";
+    ANY_EXTENDED_KEY_USAGE = "2.5.29.37.0";
     FRESHEST_CRL = "2.5.29.46";
     INHIBIT_ANY_POLICY = "2.5.29.54";
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
@@ -71,6 +72,9 @@ identifiers! {
     SUBJECT_INFO_ACCESS = "1.3.6.1.5.5.7.1.11";
     NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1";
     NETSCAPE_COMMENT = "2.16.840.1.113730.1.13";
+    SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+    CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+    OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
     CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
     EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
     MICROSOFT_EXTENSION_REQUEST = "1.3.6.1.4.1.311.2.1.14";

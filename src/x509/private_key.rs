@@ -1,6 +1,6 @@
 //! Private keys of certificate owners, in memory that wipes itself.
 
-mod load;
+pub(super) mod load;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
     EcdsaSigningAlgorithm, KeyPair,
 };
 use der::pem::LineEnding;
+use secret_memory::SecretOctets;
 use zeroize::Zeroizing;
 
 use super::error::{Error, Refusal};
@@ -58,6 +59,11 @@ impl PrivateKey {
         Self::of(load::from_pem(pem.expose_secret())?)
     }
 
+    /// PKCS #8, unencrypted DER.
+    pub fn from_pkcs8_der(der: &Secret) -> Result<Self, Error> {
+        Self::of(load::from_pkcs8(der.expose_secret())?)
+    }
+
     /// The public half.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
@@ -67,11 +73,11 @@ impl PrivateKey {
     pub fn to_pkcs8_pem(&self) -> Secret {
         let der = self.pkcs8();
         let length = der::pem::encoded_len("PRIVATE KEY", LineEnding::LF, &der).unwrap_or_default();
-        let mut text = Zeroizing::new(vec![0; length]);
+        let mut text = SecretOctets::zeroed(length);
         // The buffer has the length that the encoder asked for, so nothing is left to fail.
         let written = der::pem::encode("PRIVATE KEY", LineEnding::LF, &der, &mut text);
         debug_assert_eq!(written.map(str::len), Ok(length));
-        Secret::from_zeroizing(text)
+        Secret::from_memory(text)
     }
 
     /// PKCS #8 in DER.

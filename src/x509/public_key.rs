@@ -11,7 +11,7 @@ use der::oid::ObjectIdentifier;
 
 use super::asn1::{self, Element};
 use super::error::{Error, Refusal};
-use super::{oid, pem};
+use super::{oid, pem, signature};
 use crate::base::KeyAlgorithm;
 
 /// SubjectPublicKeyInfo, octet for octet, whose key is one we accept: RSA of 2048 to 8192 bits,
@@ -53,6 +53,12 @@ impl PublicKey {
     /// Kind and size.
     pub fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
+    }
+
+    /// The AlgorithmIdentifier that this key signs with here, in DER: SHA-256 for RSA (PKCS #1 v1.5,
+    /// RFC 4055) and P-256, SHA-384 for P-384 (RFC 5758).
+    pub fn signature_algorithm(&self) -> Vec<u8> {
+        signature::identifier_for(self.algorithm)
     }
 
     /// SHA-1 of the BIT STRING's octets: the identifier of RFC 5280, 4.2.1.2, method 1.

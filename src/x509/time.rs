@@ -1,7 +1,9 @@
 //! UTCTime and GeneralizedTime (RFC 5280, 4.1.2.5).
 
-use der::Decode;
+use std::time::Duration;
+
 use der::asn1::{GeneralizedTime, UtcTime};
+use der::{Decode, Encode};
 use time::OffsetDateTime;
 
 use super::asn1::{self, Element};
@@ -15,6 +17,16 @@ pub(super) fn read(element: &Element<'_>) -> der::Result<UnixTime> {
         _ => GeneralizedTime::from_der(element.raw)?.to_unix_duration(),
     };
     UnixTime::try_from(since_epoch.as_secs()).map_err(|_| der::ErrorKind::DateTime.into())
+}
+
+/// Writes the form that RFC 5280 wants: UTCTime up to the year 2049, GeneralizedTime after it.
+pub(super) fn write(moment: UnixTime) -> der::Result<Vec<u8>> {
+    let since_epoch = u64::try_from(moment).map_err(|_| der::ErrorKind::DateTime)?;
+    let since_epoch = Duration::from_secs(since_epoch);
+    match UtcTime::from_unix_duration(since_epoch) {
+        Ok(short) => short.to_der(),
+        Err(_) => GeneralizedTime::from_unix_duration(since_epoch)?.to_der(),
+    }
 }
 
 /// The moment as rcgen takes it; only moments that certificates can hold.

@@ -154,7 +154,11 @@ fn a_backup_made_while_certificates_are_issued_brings_everything_back_in_another
     let said = restore(&second, &archive, &[]);
     assert_eq!(said.status, 1, "{said:?}");
     assert!(said.stdout.contains(evidence.split_once(' ').unwrap().0), "{said:?}");
-    assert!(said.stderr.contains("restored; but the token that holds wrapping key "), "{said:?}");
+    assert!(
+        said.stderr
+            .contains("restored; but the token that holds the sealing keys of generation 1 "),
+        "{said:?}"
+    );
     for role in ["ca", "sealing"] {
         let pin = second.root().join(format!("etc/pins/{role}.pin"));
         for place in [&second.tokens(role), &pin] {
@@ -272,7 +276,7 @@ fn a_token_without_the_keys_is_named() {
     }
     let said = restore(&second, &archive, &[]);
     assert_eq!(said.status, 1, "{said:?}");
-    for key in [" does not hold wrapping key ", " does not hold CA key "] {
+    for key in [" does not hold the sealing keys of generation 1 ", " does not hold CA key "] {
         assert!(said.stderr.contains(key), "{said:?}");
     }
     // With the right folders in their places it says that all is well.

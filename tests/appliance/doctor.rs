@@ -14,8 +14,9 @@ use crate::harness::{Appliance, eventually, text};
 use crate::verify::verify;
 
 /// What the machine that runs the tests is like, and not the appliance.
-const FACTS_OF_THE_MACHINE: [&str; 5] = [
+const FACTS_OF_THE_MACHINE: [&str; 6] = [
     "machine.swap",
+    "machine.secret-memory",
     "machine.core-pattern",
     "machine.clock",
     "machine.disk",
@@ -154,7 +155,7 @@ fn a_healthy_appliance_is_told_so_and_nothing_is_changed() {
         assert!(ids.contains(&id), "{ids:?}");
     }
     // Every key was attacked, and told as software.
-    for (role, keys) in [("ca", 2), ("sealing", 1)] {
+    for (role, keys) in [("ca", 2), ("sealing", 2)] {
         let token = &report["tokens"][role];
         assert_eq!(token["token"]["software"], true);
         let examined = token["keys"].as_array().unwrap();
@@ -193,6 +194,15 @@ fn files_that_are_open_or_do_not_belong_are_found() {
         .has("token.ca.examined", "critical", "chmod 600")
         .only(&["files.pins", "token.ca.examined"]);
     set_mode(&pin, 0o600);
+
+    // Everybody may read the CA certificates beside a token, and nobody else may change them.
+    let mut issuers = std::fs::read_dir(root.join("lib/tokens/ca/issuers")).unwrap();
+    let issuer = issuers.next().unwrap().unwrap().path();
+    set_mode(&issuer, 0o666);
+    Told::by(&appliance)
+        .has("files.token-folders", "critical", "0666")
+        .only(&["files.token-folders"]);
+    set_mode(&issuer, 0o644);
 
     let pins = root.join("etc/pins");
     set_mode(&pins, 0o750);
@@ -262,6 +272,12 @@ fn keys_that_nobody_knows_are_found_and_a_substitute_is_worse_than_litter() {
     told.has("token.ca.examined", "warning", "could not be compared");
     assert!(!told.faults().iter().any(|(check, ..)| *check == "token.ca.strangers"));
     assert_eq!(told.0["tokens"]["ca"]["keys"].as_array().unwrap().len(), 3);
+    // vmafdd's keys are in its database, which can be read without it.
+    appliance.ok("service-control", &["--start", "vmcad"]);
+    appliance.ok("service-control", &["--stop", "vmafdd"]);
+    let told = Told::by(&appliance);
+    assert!(!told.faults().iter().any(|(check, ..)| check.starts_with("token.sealing")));
+    assert_eq!(told.0["tokens"]["sealing"]["keys"].as_array().unwrap().len(), 2);
     appliance.start();
     verify(&appliance);
 }

@@ -96,7 +96,7 @@ fn strangers_learn_states_and_users_of_the_machine_learn_reasons() {
     let public: serde_json::Value = serde_json::from_str(&health(&appliance).1).unwrap();
     assert_eq!(
         public,
-        serde_json::json!({"state": "down", "services": [
+        serde_json::json!({"state": "down", "alarm": false, "services": [
             {"service": "vmafdd", "state": "ok", "token": "ok"},
             {"service": "vmdird", "state": "down"},
             {"service": "vmcad", "state": "ok", "token": "ok"},

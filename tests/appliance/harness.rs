@@ -35,6 +35,8 @@ impl From<Output> for Said {
 pub struct Appliance {
     folder: tempfile::TempDir,
     pub port: u16,
+    /// The folder of the programs, where it is not that of the build.
+    programs: Option<PathBuf>,
 }
 
 impl Appliance {
@@ -58,13 +60,23 @@ impl Appliance {
         appliance
     }
 
+    /// Set up and running, with the programs of this folder.
+    pub fn of_programs(programs: &Path) -> Self {
+        let mut appliance = Self::bare();
+        appliance.programs = Some(programs.to_owned());
+        let said = appliance.init(&["--key-algorithm", "p-256"]);
+        assert_eq!(said.status, 0, "init failed: {said:?}\n{}", appliance.logs());
+        appliance.start();
+        appliance
+    }
+
     /// An empty folder: not set up.
     pub fn bare() -> Self {
         require("softhsm2-util", "softhsm2");
         require("openssl", "openssl");
         let folder = tempfile::Builder::new().prefix("sw").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("work")).unwrap();
-        Self { folder, port: free_port() }
+        Self { folder, port: free_port(), programs: None }
     }
 
     /// Runs `sealwright init` for this folder and port.
@@ -106,7 +118,9 @@ impl Appliance {
     }
 
     pub fn command(&self, tool: &str) -> Command {
-        let mut command = Command::new(program(tool));
+        let program =
+            self.programs.as_ref().map_or_else(|| program(tool).into(), |folder| folder.join(tool));
+        let mut command = Command::new(program);
         command
             .env("SEALWRIGHT_ROOT", self.root())
             .env_remove("SOFTHSM2_CONF")
@@ -209,10 +223,15 @@ impl Appliance {
 
     /// The process id in a service's pid file.
     pub fn pid(&self, service: &str) -> i32 {
+        self.pid_if_any(service).expect("a pid file")
+    }
+
+    /// The same; nothing while the file is not there or is being written.
+    pub fn pid_if_any(&self, service: &str) -> Option<i32> {
         let path = self.root().join("run").join(format!("{service}.pid"));
-        let text = std::fs::read_to_string(path).unwrap();
-        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        i32::try_from(value["pid"].as_i64().unwrap()).unwrap()
+        let text = std::fs::read_to_string(path).ok()?;
+        let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+        i32::try_from(value["pid"].as_i64()?).ok()
     }
 
     pub fn database(&self, service: &str) -> PathBuf {
@@ -332,7 +351,7 @@ fn require(program: &str, package: &str) {
     );
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::harness::{Appliance, text};
 
 /// A small file system of its own, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn over(folder: &Path, size: &str) -> Option<Self> {
+    pub fn over(folder: &Path, size: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("LOUD: not root, so a full disk is NOT tried");
             return None;
@@ -33,14 +33,14 @@ impl SmallDisk {
     }
 
     /// Fills what is left.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let _ = Command::new("dd")
             .args(["if=/dev/zero", "bs=1k"])
             .arg(format!("of={}", self.0.join("filler").display()))
             .output();
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 }

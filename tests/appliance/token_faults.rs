@@ -123,6 +123,41 @@ fn without_the_ca_token_the_other_services_go_on_and_health_says_so() {
 }
 
 #[test]
+fn an_appliance_without_the_file_of_its_ca_certificate_writes_it_down_when_the_token_is_there() {
+    let appliance = Appliance::new();
+    let issuers = appliance.root().join("lib/tokens/ca/issuers");
+    let files = || -> Vec<_> {
+        let found = std::fs::read_dir(&issuers).into_iter().flatten().flatten();
+        found.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect()
+    };
+    let made = files();
+    assert_eq!(made.len(), 1, "set-up writes the CA certificate down");
+    let file = appliance.write("issuer.der", &made[0].1);
+    let certificate = judge("openssl", &["x509", "-inform", "DER", "-in", text(&file)]);
+    let root = std::fs::read_to_string(appliance.root().join("lib/vmca/root.cer")).unwrap();
+    assert_eq!(certificate, root);
+
+    // As an older version has left it, and with the token away.
+    std::fs::remove_dir_all(&issuers).unwrap();
+    let (folder, away) = (token_folder(&appliance, "ca"), away(&appliance));
+    std::fs::rename(&folder, &away).unwrap();
+    appliance.start();
+    prepare(&appliance);
+    assert!(!gencert(&appliance, "x"));
+    assert!(files().is_empty());
+    std::fs::rename(&away, &folder).unwrap();
+    eventually("issuing works when the token is there", || gencert(&appliance, "x"));
+    assert_eq!(files(), made);
+
+    // And with the token there.
+    appliance.stop();
+    std::fs::remove_dir_all(&issuers).unwrap();
+    appliance.start();
+    eventually("the CA certificate is written down at start", || files() == made);
+    crate::verify::verify_with_failures(&appliance);
+}
+
+#[test]
 fn a_wrong_pin_is_tried_once_and_never_again() {
     let appliance = Appliance::new();
     let pin = appliance.root().join("etc/pins/ca.pin");

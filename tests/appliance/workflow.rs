@@ -32,7 +32,7 @@ pub fn presented(appliance: &Appliance, root: &std::path::Path) -> Vec<String> {
 }
 
 /// The base64 bodies of a PEM file.
-fn bodies(pem: &str) -> Vec<String> {
+pub fn bodies(pem: &str) -> Vec<String> {
     pem.split("-----BEGIN CERTIFICATE-----")
         .skip(1)
         .map(|part| part.split("-----END").next().unwrap().trim().to_owned())

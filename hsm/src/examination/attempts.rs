@@ -8,33 +8,39 @@ use cryptoki::session::Session;
 use zeroize::Zeroize;
 
 use super::keys::{Subject, held};
-use super::{Check, Observation, Outcome};
+use super::{Check, Observation, Outcome, wrapping};
 use crate::public_key::PublicKey;
 use crate::recovery::Failure;
 use crate::role::{Role, read};
-use crate::sealed::Sealed;
+use crate::sealed::{Content, Header, Sealed};
+use crate::sealing::{open_in_token, seal_in_token};
 use crate::sessions::random;
 use crate::signing::sign_and_verify;
 use crate::token::Serving;
-use crate::wrapping::{open_in_token, seal_in_token};
-use crate::{Algorithm, Answer};
+use crate::{Algorithm, Answer, SealingMechanism};
 
 /// In the order of [`Check`].
 pub(super) fn all(serving: &Serving<'_>, subject: &Subject) -> Result<Vec<Observation>, Failure> {
     // Each in a session of its own: an attack that begins to succeed leaves its session busy.
-    let fresh = || serving.connection.check_out();
-    Ok(vec![
+    let fresh = || serving.connection.open();
+    let mut told = vec![
         value(&fresh()?, subject)?,
         weaken(&fresh()?, subject)?,
         copy(&fresh()?, subject),
         wrap(&fresh()?, subject),
         other_usage(fresh, subject)?,
-        prove(fresh, subject)?,
-    ])
+    ];
+    // With a key that was made for this, which is also the proof that the key works.
+    if subject.role == Role::Wrapping {
+        told.extend(wrapping::observe(serving, subject)?);
+    } else {
+        told.push(prove(fresh, subject)?);
+    }
+    Ok(told)
 }
 
 /// What the token answered to something that it must refuse.
-enum Answered {
+pub(super) enum Answered {
     Refused(String),
     /// A fault, or a refusal that has nothing to do with the key.
     Unclear(String),
@@ -43,7 +49,7 @@ enum Answered {
 }
 
 impl Answered {
-    fn of<T>(attempt: &str, result: Result<T, Pkcs11Error>) -> Self {
+    pub(super) fn of<T>(attempt: &str, result: Result<T, Pkcs11Error>) -> Self {
         let error = match result {
             Ok(_) => return Self::Obeyed(attempt.to_owned()),
             Err(error) => error,
@@ -75,7 +81,7 @@ impl Answered {
 }
 
 /// The worst answer decides.
-fn judge(check: Check, answers: Vec<Answered>) -> Observation {
+pub(super) fn judge(check: Check, answers: Vec<Answered>) -> Observation {
     let (mut obeyed, mut unclear, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for answer in answers {
         match answer {
@@ -104,7 +110,7 @@ fn value(session: &Session, subject: &Subject) -> Result<Observation, Failure> {
             AttributeType::Exponent2,
             AttributeType::Coefficient,
         ],
-        Role::Issuer(_) | Role::Wrapping => &[AttributeType::Value],
+        Role::Issuer(_) | Role::Sealing(_) | Role::Wrapping => &[AttributeType::Value],
     };
     let mut told = Vec::new();
     for kind in secrets {
@@ -228,18 +234,27 @@ fn other_usage(
     let key = subject.handle;
     let mut answers = Vec::new();
     match subject.role {
-        Role::Wrapping => {
+        Role::Sealing(_) | Role::Wrapping => {
             for (attempt, mechanism) in [
                 ("sign with CKM_AES_CMAC", Mechanism::AesCMac),
                 ("sign with CKM_SHA256_HMAC", Mechanism::Sha256Hmac),
             ] {
                 answers.push(Answered::of(attempt, fresh()?.sign(&mechanism, key, b"challenge")));
             }
-            let session = fresh()?;
-            if let Ok(other) = session_key(&session, true) {
-                let wrapped = session.wrap_key(&Mechanism::AesKeyWrap, key, other);
-                answers.push(Answered::of("wrap another key", wrapped));
-                let _ = session.destroy_object(other);
+            if subject.role == Role::Sealing(SealingMechanism::Gcm) {
+                let session = fresh()?;
+                if let Ok(other) = session_key(&session, true) {
+                    let wrapped = session.wrap_key(&Mechanism::AesKeyWrap, key, other);
+                    answers.push(Answered::of("wrap another key", wrapped));
+                    let _ = session.destroy_object(other);
+                }
+            } else {
+                // Whoever may decrypt with it decrypts what it wrapped.
+                let mechanism = Mechanism::AesCbcPad([0; 16]);
+                let encrypted = fresh()?.encrypt(&mechanism, key, b"challenge");
+                answers.push(Answered::of("encrypt", encrypted));
+                let decrypted = fresh()?.decrypt(&mechanism, key, &[0; 32]);
+                answers.push(Answered::of("decrypt", decrypted));
             }
         }
         Role::Issuer(Algorithm::Rsa(_)) => {
@@ -289,7 +304,16 @@ fn prove(
     let outcome = match (&subject.role, &subject.public) {
         (Role::Issuer(_), Some((_, public))) => signs(&session, subject, public, &challenge),
         (Role::Issuer(_), None) => Ok(Err("there is no public key to verify a signature with")),
-        (Role::Wrapping, _) => seals(&session, &fresh()?, subject, &challenge),
+        (Role::Sealing(mechanism), _) => {
+            let header = Header {
+                generation: 0,
+                sealing: subject.id,
+                mechanism: *mechanism,
+                content: Content::Secret,
+            };
+            seals(&session, &fresh()?, subject.handle, &header, &challenge)
+        }
+        (Role::Wrapping, _) => Ok(Err("it was not tried")),
     };
     let check = Check::Proof;
     let broken = |detail: String| Observation { check, outcome: Outcome::Broken, detail };
@@ -312,12 +336,18 @@ fn signs(session: &Session, subject: &Subject, public: &PublicKey, challenge: &[
     })
 }
 
-fn seals(session: &Session, doomed: &Session, subject: &Subject, challenge: &[u8]) -> Proven {
-    let (key, id, context) = (subject.handle, subject.id, &b"sealwright examination"[..]);
-    let sealed = seal_in_token(session, key, id, context, challenge)?;
-    let again = seal_in_token(session, key, id, context, challenge)?;
+fn seals(
+    session: &Session,
+    doomed: &Session,
+    key: ObjectHandle,
+    header: &Header,
+    challenge: &[u8],
+) -> Proven {
+    let context = &b"sealwright examination"[..];
+    let sealed = seal_in_token(session, key, header, context, challenge)?;
+    let again = seal_in_token(session, key, header, context, challenge)?;
     let (Some(sealed), Some(again)) = (sealed, again) else {
-        return Ok(Err("it does not encrypt with AES-GCM as the standard says"));
+        return Ok(Err("it does not seal as the standard says"));
     };
     if sealed == again {
         return Ok(Err("it sealed the same data twice in the same way"));

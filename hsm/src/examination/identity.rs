@@ -148,9 +148,14 @@ pub(super) fn missing_mechanisms(
     if keys.iter().any(|key| matches!(key, ExpectedKey::Signing { .. })) && !signs {
         missing.push(format!("{} or {}", MechanismType::ECDSA, MechanismType::RSA_PKCS));
     }
-    let seals = lists(MechanismType::AES_GCM);
-    if keys.iter().any(|key| matches!(key, ExpectedKey::Wrapping { .. })) && !seals {
-        missing.push(MechanismType::AES_GCM.to_string());
+    // Either way of sealing will do.
+    let wraps = lists(MechanismType::AES_KEY_WRAP_PAD);
+    let seals = lists(MechanismType::AES_GCM) || wraps;
+    if keys.iter().any(|key| matches!(key, ExpectedKey::Sealing { .. })) && !seals {
+        missing.push(format!("{} or {}", MechanismType::AES_GCM, MechanismType::AES_KEY_WRAP_PAD));
+    }
+    if keys.iter().any(|key| matches!(key, ExpectedKey::Wrapping { .. })) && !wraps {
+        missing.push(MechanismType::AES_KEY_WRAP_PAD.to_string());
     }
     Ok(missing)
 }

@@ -17,7 +17,7 @@ pub(super) struct Subject {
     pub(super) id: KeyId,
     pub(super) handle: ObjectHandle,
     pub(super) role: Role,
-    /// SubjectPublicKeyInfo as the token tells it, and the key made of it; none for a wrapping key.
+    /// SubjectPublicKeyInfo as the token tells it, and the key made of it; none for an AES key.
     pub(super) public: Option<(Vec<u8>, PublicKey)>,
 }
 
@@ -61,6 +61,11 @@ pub(super) fn examine(
     let told = &mut examined.observations;
     told.push(alone_by_label(session, &examined.label)?);
     let subject = match expected {
+        ExpectedKey::Sealing { id } => {
+            examined.kind = "AES-256".to_owned();
+            let role = Role::Sealing(Role::sealing_mechanism(session, handle)?);
+            Subject { id: *id, handle, role, public: None }
+        }
         ExpectedKey::Wrapping { id } => {
             examined.kind = "AES-256".to_owned();
             Subject { id: *id, handle, role: Role::Wrapping, public: None }
@@ -210,7 +215,7 @@ fn attributes(
 fn origin(local: Option<bool>, expected: &ExpectedKey) -> Observation {
     let imported = match expected {
         ExpectedKey::Signing { imported, .. } => *imported,
-        ExpectedKey::Wrapping { .. } => Some(false),
+        ExpectedKey::Sealing { .. } | ExpectedKey::Wrapping { .. } => Some(false),
     };
     let (outcome, detail) = match (local, imported) {
         (Some(true), Some(false)) => (Outcome::Held, "made in the token"),

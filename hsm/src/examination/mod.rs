@@ -12,6 +12,7 @@ mod attempts;
 mod identity;
 mod keys;
 mod strangers;
+mod wrapping;
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::recovery::Operation;
 use crate::sessions::Access;
-use crate::{Error, KeyId, Token, TokenConfig};
+use crate::token::{Remedies, Token};
+use crate::{Error, KeyId, TokenConfig};
 
 pub use identity::{Library, TokenFacts, TokenFlag};
 pub use strangers::{Stranger, StrangerKind};
@@ -49,6 +51,11 @@ pub enum ExpectedKey {
         imported: Option<bool>,
     },
     /// An AES key that seals.
+    Sealing {
+        /// `CKA_ID`.
+        id: KeyId,
+    },
+    /// An AES key that wraps keys born in the token.
     Wrapping {
         /// `CKA_ID`.
         id: KeyId,
@@ -59,7 +66,7 @@ impl ExpectedKey {
     /// `CKA_ID`.
     pub fn id(&self) -> KeyId {
         match self {
-            Self::Signing { id, .. } | Self::Wrapping { id } => *id,
+            Self::Signing { id, .. } | Self::Sealing { id } | Self::Wrapping { id } => *id,
         }
     }
 
@@ -67,7 +74,7 @@ impl ExpectedKey {
     fn classes(&self) -> &'static [ObjectClass] {
         match self {
             Self::Signing { .. } => &[ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY],
-            Self::Wrapping { .. } => &[ObjectClass::SECRET_KEY],
+            Self::Sealing { .. } | Self::Wrapping { .. } => &[ObjectClass::SECRET_KEY],
         }
     }
 }
@@ -143,7 +150,9 @@ pub enum Check {
     NotWrapped,
     /// Attempt: use it for what its role forbids.
     OneUsage,
-    /// It does what it is for: a fresh challenge verifies, or opens.
+    /// Attempt: unwrap as readable what a wrapping key wrapped.
+    NotTakenOut,
+    /// It does what it is for: a fresh challenge verifies, or opens; a fresh key comes back.
     Proof,
 }
 
@@ -164,7 +173,7 @@ pub enum Outcome {
 /// Unavailable or Locked as for a token in service; a PIN is tried at most once, and not at all where the token says
 /// that the next wrong one could be the last.
 pub fn examine(config: &TokenConfig, expected: &Expected) -> Result<Examination, Error> {
-    let token = Arc::new(Token::with_access(config.clone(), Access::ReadWrite));
+    let token = Arc::new(Token::new(config.clone(), Access::ReadWrite, Remedies::InPlace));
     // Before the login, which clears the warning that PINs were tried.
     let (library, facts) = identity::tell(config)?;
     token.operate(Operation::Connect, |serving| {

@@ -4,7 +4,7 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair,
 };
-use cryptoki::object::Attribute;
+use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use der::asn1::{AnyRef, OctetStringRef, UintRef};
 use der::{Decode, Encode, Reader, SliceReader};
 use zeroize::Zeroize;
@@ -13,24 +13,29 @@ use super::curve_parameters;
 use crate::{Algorithm, Error};
 
 /// A private key on its way into a token.
-pub(super) struct Imported {
-    pub(super) algorithm: Algorithm,
-    pub(super) spki: Vec<u8>,
-    pub(super) public: Vec<Attribute>,
-    pub(super) private: SecretAttributes,
+pub(crate) struct Imported {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) spki: Vec<u8>,
+    pub(crate) public: Vec<Attribute>,
+    pub(crate) private: SecretAttributes,
 }
 
 /// Attributes with private numbers in them. Wiped when dropped, because `cryptoki` does not wipe attributes.
-pub(super) struct SecretAttributes(Vec<Attribute>);
+pub(crate) struct SecretAttributes(Vec<Attribute>);
 
 impl SecretAttributes {
+    /// The value of a secret key.
+    pub(crate) fn with_value(octets: &[u8]) -> Self {
+        Self(vec![Attribute::Value(octets.to_vec())])
+    }
+
     /// Adds attributes that are not secret.
-    pub(super) fn joined_to(mut self, template: Vec<Attribute>) -> Self {
+    pub(crate) fn joined_to(mut self, template: Vec<Attribute>) -> Self {
         self.0.extend(template);
         self
     }
 
-    pub(super) fn attributes(&self) -> &[Attribute] {
+    pub(crate) fn attributes(&self) -> &[Attribute] {
         &self.0
     }
 }
@@ -54,7 +59,7 @@ impl Drop for SecretAttributes {
 
 /// Reads an unencrypted PKCS#8 key. The numbers are checked to be one key by a second library before they go into
 /// the token, because tokens take anything.
-pub(super) fn parse(pkcs8: &[u8]) -> Result<Imported, Error> {
+pub(crate) fn parse(pkcs8: &[u8]) -> Result<Imported, Error> {
     let (algorithm, spki) = recognise(pkcs8).ok_or_else(refused)?;
     let inner = private_key(pkcs8).map_err(|_| refused())?;
     let (public, private) = match algorithm {
@@ -64,6 +69,27 @@ pub(super) fn parse(pkcs8: &[u8]) -> Result<Imported, Error> {
     }
     .map_err(|_| refused())?;
     Ok(Imported { algorithm, spki, public, private })
+}
+
+/// What a key from outside is in the token for as long as a session lives: it signs, and never leaves.
+pub(crate) fn session_template(algorithm: Algorithm) -> Vec<Attribute> {
+    let key_type = match algorithm {
+        Algorithm::Rsa(_) => KeyType::RSA,
+        Algorithm::P256 | Algorithm::P384 => KeyType::EC,
+    };
+    vec![
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(key_type),
+        Attribute::Token(false),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+        Attribute::SignRecover(false),
+        Attribute::Decrypt(false),
+        Attribute::Unwrap(false),
+        Attribute::Derive(false),
+    ]
 }
 
 fn refused() -> Error {

@@ -9,10 +9,10 @@ use zeroize::Zeroize;
 use super::distrust;
 use crate::recovery::Failure;
 use crate::role::{Role, read};
-use crate::sealed::Sealed;
+use crate::sealed::{Header, Sealed};
+use crate::sealing::{open_in_token, seal_in_token};
 use crate::sessions::random;
 use crate::token::Serving;
-use crate::wrapping::{open_in_token, seal_in_token};
 use crate::{Algorithm, KeyId};
 
 /// Asks the token to tell the key's value, to make it readable, and to wrap it under another key.
@@ -26,7 +26,7 @@ pub(super) fn stays_inside(
 ) -> Result<(), Failure> {
     let secret = match role {
         Role::Issuer(Algorithm::Rsa(_)) => AttributeType::PrivateExponent,
-        Role::Issuer(_) | Role::Wrapping => AttributeType::Value,
+        Role::Issuer(_) | Role::Sealing(_) | Role::Wrapping => AttributeType::Value,
     };
     // `cryptoki` answers with an empty value where the token says CKR_ATTRIBUTE_SENSITIVE.
     if let Some(Attribute::Value(mut value) | Attribute::PrivateExponent(mut value)) =
@@ -70,13 +70,18 @@ fn cannot_be_wrapped(session: &Session, key: ObjectHandle, id: KeyId) -> Result<
 }
 
 /// Seals and opens a challenge, and sees that another context does not open it.
-pub(super) fn sealing(serving: &Serving<'_>, key: ObjectHandle, id: KeyId) -> Result<(), Failure> {
-    let session = serving.session;
+pub(super) fn sealing(
+    serving: &Serving<'_>,
+    key: ObjectHandle,
+    header: &Header,
+) -> Result<(), Failure> {
+    let (session, id) = (serving.session, header.sealing);
     let challenge: [u8; 32] = random(session)?;
-    let sealed = seal_in_token(session, key, id, b"one context", &challenge)?;
-    let again = seal_in_token(session, key, id, b"one context", &challenge)?;
+    let sealed = seal_in_token(session, key, header, b"one context", &challenge)?;
+    let again = seal_in_token(session, key, header, b"one context", &challenge)?;
     let (Some(sealed), Some(again)) = (sealed, again) else {
-        return Err(distrust(id, "it does not encrypt with AES-GCM as the standard says"));
+        let mechanism = header.mechanism;
+        return Err(distrust(id, &format!("it does not do {mechanism} as the standard says")));
     };
     if sealed == again {
         return Err(distrust(id, "it seals the same data twice in the same way"));
@@ -89,7 +94,7 @@ pub(super) fn sealing(serving: &Serving<'_>, key: ObjectHandle, id: KeyId) -> Re
         return Err(distrust(id, "what it seals opens to something else"));
     }
     // In a session of its own, because a failed operation may leave it busy.
-    let doomed = serving.connection.check_out()?;
+    let doomed = serving.connection.open()?;
     if open_in_token(&doomed, key, b"another context", &sealed).is_ok() {
         return Err(distrust(id, "what it seals opens for another context"));
     }

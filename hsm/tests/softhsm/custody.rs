@@ -82,26 +82,34 @@ scenario! {
 }
 
 scenario! {
-    fn wrapping_keys_are_held_as_their_role_demands(world) {
+    fn sealing_and_wrapping_keys_are_held_as_their_role_demands(world) {
         world.create_token("sealing");
-        let id = world.workshop("sealing").generate_wrapping_key("wrapping").unwrap();
+        let [gcm, key_wrap] = crate::harness::MECHANISMS.map(|mechanism| world.generation("sealing", 1, mechanism));
         let session = world.bare("sealing");
-        let object = find(&session, ObjectClass::SECRET_KEY, id);
-        has(&session, object, &HELD);
-        has(&session, object, &BORN_IN_THE_TOKEN);
-        has(&session, object, &[
-            A::Encrypt(true),
-            A::Decrypt(true),
-            A::Sign(false),
-            A::Verify(false),
-            A::Wrap(false),
-            A::Unwrap(false),
-            A::Derive(false),
-            A::ValueLen(32.into()),
-            A::KeyGenMechanism(MechanismType::AES_KEY_GEN),
-            A::AllowedMechanisms(vec![MechanismType::AES_GCM]),
-        ]);
-        cannot_be_taken_out(&session, object, AttributeType::Value);
+        for (id, encrypts) in [
+            (gcm.sealing, true),
+            (gcm.wrapping, false),
+            (key_wrap.sealing, false),
+            (key_wrap.wrapping, false),
+        ] {
+            let only = if encrypts { MechanismType::AES_GCM } else { MechanismType::AES_KEY_WRAP_PAD };
+            let object = find(&session, ObjectClass::SECRET_KEY, id);
+            has(&session, object, &HELD);
+            has(&session, object, &BORN_IN_THE_TOKEN);
+            has(&session, object, &[
+                A::Encrypt(encrypts),
+                A::Decrypt(encrypts),
+                A::Sign(false),
+                A::Verify(false),
+                A::Wrap(!encrypts),
+                A::Unwrap(!encrypts),
+                A::Derive(false),
+                A::ValueLen(32.into()),
+                A::KeyGenMechanism(MechanismType::AES_KEY_GEN),
+                A::AllowedMechanisms(vec![only]),
+            ]);
+            cannot_be_taken_out(&session, object, AttributeType::Value);
+        }
     }
 }
 
@@ -130,7 +138,7 @@ scenario! {
                 key.check().unwrap();
                 assert_eq!(key.algorithm(), algorithm);
                 assert_eq!(key.origin().unwrap(), Origin::Imported);
-                let signature = key.sign(b"message").unwrap();
+                let signature = key.sign(hsm::Purpose::Content, b"message").unwrap();
                 assert!(world.openssl_verifies(&reference, hash, b"message", &signature));
             }
             let session = world.bare("ca");

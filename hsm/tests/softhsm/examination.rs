@@ -74,7 +74,12 @@ fn our_keys(world: &World) -> Vec<ExpectedKey> {
     let mut keys: Vec<_> = [Algorithm::P256, Algorithm::P384, Algorithm::Rsa(2048)]
         .map(|kind| on_record(&workshop.generate_signing_key("issuer", kind).unwrap()))
         .into();
-    keys.push(ExpectedKey::Wrapping { id: workshop.generate_wrapping_key("wrapping").unwrap() });
+    for (number, mechanism) in (1..).zip(crate::harness::MECHANISMS) {
+        let made =
+            workshop.generate_generation("sealwright", number, Some(mechanism)).unwrap().keys;
+        keys.push(ExpectedKey::Sealing { id: made.sealing });
+        keys.push(ExpectedKey::Wrapping { id: made.wrapping });
+    }
     keys
 }
 
@@ -85,7 +90,9 @@ scenario! {
         let before = snapshot(&world.bare("ca"));
         let seen = examine(&world.config("ca"), &complete(keys)).unwrap();
         for key in &seen.keys {
-            assert_eq!(key.observations.len(), if key.kind == "AES-256" { 10 } else { 11 });
+            // An AES key has no public key, and a wrapping key is stolen from besides.
+            let wrapping = key.label.contains("wrapping");
+            assert_eq!(key.observations.len(), if key.kind == "AES-256" && !wrapping { 10 } else { 11 });
             for observed in &key.observations {
                 // Three of the keys share a label, which is no fault of custody.
                 if observed.check == Check::Label && key.label == "issuer" {
@@ -96,7 +103,7 @@ scenario! {
             }
         }
         let kinds: Vec<_> = seen.keys.iter().map(|key| key.kind.as_str()).collect();
-        assert_eq!(kinds, ["P-256", "P-384", "RSA-2048", "AES-256"]);
+        assert_eq!(kinds, ["P-256", "P-384", "RSA-2048", "AES-256", "AES-256", "AES-256", "AES-256"]);
         assert!(seen.token.software && seen.library.manufacturer.contains("SoftHSM"), "{seen:?}");
         assert!(seen.token.flags.is_empty(), "{:?}", seen.token.flags);
         assert_eq!((seen.missing_mechanisms, seen.strangers, seen.more_strangers), (vec![], vec![], 0));
@@ -133,7 +140,7 @@ scenario! {
         ]).unwrap();
         let before = snapshot(&bare);
         drop(bare);
-        let keys = vec![unrecorded(open), unrecorded(wrappable), ExpectedKey::Wrapping { id: sealing }];
+        let keys = vec![unrecorded(open), unrecorded(wrappable), ExpectedKey::Sealing { id: sealing }];
         let seen = examine(&world.config("ca"), &complete(keys)).unwrap();
         let broken = |key: usize| -> Vec<Check> {
             let broken = seen.keys[key].observations.iter().filter(|o| o.outcome == Outcome::Broken);
@@ -150,6 +157,44 @@ scenario! {
             assert!(attributes.contains(name), "{attributes}");
         }
         assert_eq!(snapshot(&world.bare("ca")), before);
+    }
+}
+
+scenario! {
+    fn a_wrapping_key_without_a_template_is_found_out_by_the_theft(world) {
+        world.create_token("sealing");
+        let ours = world.workshop("sealing").generate_generation("sealwright", 1, None).unwrap().keys;
+        let careless = KeyId([1; 32]);
+        let bare = world.bare("sealing");
+        bare.generate_key(&Mechanism::AesKeyGen, &[
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::KeyType(KeyType::AES),
+            Attribute::Token(true),
+            Attribute::Private(true),
+            Attribute::Id(careless.0.to_vec()),
+            Attribute::ValueLen(32_u64.into()),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::Wrap(true),
+            Attribute::Unwrap(true),
+            Attribute::Encrypt(true),
+            Attribute::Decrypt(true),
+        ]).unwrap();
+        let before = snapshot(&bare);
+        drop(bare);
+        let keys = [ours.wrapping, careless].map(|id| ExpectedKey::Wrapping { id });
+        let seen = examine(&world.config("sealing"), &complete(keys.into())).unwrap();
+        for (key, theft, usage) in [(0, Outcome::Held, Outcome::Held), (1, Outcome::Broken, Outcome::Broken)] {
+            assert_eq!(outcome(&seen, key, Check::NotTakenOut), theft, "{seen:#?}");
+            assert_eq!(outcome(&seen, key, Check::OneUsage), usage, "{seen:#?}");
+            assert_eq!(outcome(&seen, key, Check::Proof), Outcome::Held);
+            // Nobody is told that nothing can be done any more.
+            let told = seen.keys[key].observations.iter().find(|o| o.check == Check::NotTakenOut).unwrap();
+            assert!(told.detail.contains("wrap it again under a key of their own"), "{told:?}");
+        }
+        // The sealing key was not on record.
+        assert_eq!(seen.strangers.len(), 1);
+        assert_eq!(snapshot(&world.bare("sealing")), before);
     }
 }
 

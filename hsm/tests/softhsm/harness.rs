@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
@@ -45,6 +46,8 @@ pub(crate) fn run(path: &str, body: impl FnOnce(&World)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let step = std::env::var(STEP).unwrap();
         body(&World { name, folder: folder.into(), step });
+        // Agents that are threads here may still use the module, whose exit handlers would crash.
+        hsm::shut_down();
         return;
     }
     assert!(
@@ -86,7 +89,7 @@ impl World {
             .args(["--exact", &self.name, "--nocapture", "--test-threads=1"])
             .env(FOLDER, &self.folder)
             .env(STEP, step)
-            .env("SOFTHSM2_CONF", self.folder.join("softhsm2.conf"))
+            .envs(self.environment())
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -98,6 +101,33 @@ impl World {
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// What a process needs to find this scenario's tokens, through SoftHSM or through the fault module.
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("SOFTHSM2_CONF", self.folder.join("softhsm2.conf")),
+            (fault_module::REAL, module()),
+            (fault_module::CONTROL, self.folder.join("fault.sock")),
+        ]
+    }
+
+    /// A program that runs a step of this scenario as a token agent.
+    pub(crate) fn agent_program(&self, token: TokenConfig) -> hsm::Program {
+        let words = ["--exact", &self.name, "--nocapture", "--test-threads=1"];
+        let mut environment: std::collections::BTreeMap<_, _> = self
+            .environment()
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into_os_string()))
+            .collect();
+        environment.insert(FOLDER.into(), self.folder.clone().into_os_string());
+        environment.insert(STEP.into(), "agent".into());
+        hsm::Program {
+            program: std::env::current_exe().unwrap(),
+            arguments: words.iter().map(Into::into).collect(),
+            environment,
+            token,
+        }
     }
 
     /// Creates a token and writes its user PIN to `<label>.pin`.
@@ -244,4 +274,50 @@ impl Drop for Bare {
         drop(self.session.take());
         self.context.take().unwrap().finalize().unwrap();
     }
+}
+
+/// Both ways of sealing.
+pub(crate) const MECHANISMS: [hsm::SealingMechanism; 2] =
+    [hsm::SealingMechanism::Gcm, hsm::SealingMechanism::KeyWrap];
+
+impl World {
+    /// Makes a generation of keys that seals in this way.
+    pub(crate) fn generation(
+        &self,
+        label: &str,
+        number: u32,
+        mechanism: hsm::SealingMechanism,
+    ) -> hsm::KeyGeneration {
+        let made = self
+            .workshop(label)
+            .generate_generation("sealwright", number, Some(mechanism))
+            .unwrap();
+        assert_eq!(made.mechanism, mechanism);
+        made.keys
+    }
+
+    /// Hands a generation to another step.
+    pub(crate) fn store_generation(&self, keys: &hsm::KeyGeneration) {
+        std::fs::write(self.path("generation"), toml::to_string(keys).unwrap()).unwrap();
+    }
+
+    pub(crate) fn stored_generation(&self) -> hsm::KeyGeneration {
+        toml::from_str(&std::fs::read_to_string(self.path("generation")).unwrap()).unwrap()
+    }
+}
+
+impl World {
+    /// A read-only session beside those of a token of ours that is in use in this process. It is logged in as they are
+    /// and sees their session objects.
+    pub(crate) fn beside(&self, label: &str) -> Session {
+        let context = Pkcs11::new(module()).unwrap();
+        context.open_ro_session(slot_of(&context, label)).unwrap()
+    }
+}
+
+/// How many objects there are: in the token, and in sessions of this process.
+pub(crate) fn objects(session: &Session) -> (usize, usize) {
+    let [token, sessions] =
+        [true, false].map(|of| session.find_objects(&[Attribute::Token(of)]).unwrap().len());
+    (token, sessions)
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use hsm::{Algorithm, Error, Health};
+use hsm::{AlarmKind, Algorithm, Error, Health};
 
 use crate::harness::{World, scenario};
 
@@ -29,7 +29,7 @@ fn moved_away_and_back(world: &World, what: impl Fn() -> std::path::PathBuf) {
         let sign = || {
             let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &reference.public_key);
             while !stop.load(SeqCst) {
-                match key.sign(b"message") {
+                match key.sign(hsm::Purpose::Content, b"message") {
                     Ok(signature) => {
                         public.verify(b"message", &signature).unwrap();
                         signed.fetch_add(1, SeqCst);
@@ -85,7 +85,7 @@ scenario! {
         drop(workshop);
         let token = world.token("ca");
         let key = token.signing_key(reference);
-        key.sign(b"message").unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
         let elsewhere = world.path("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         let files: Vec<_> = ours.iter().filter(|path| {
@@ -95,11 +95,11 @@ scenario! {
         for file in &files {
             std::fs::rename(file, elsewhere.join(file.file_name().unwrap())).unwrap();
         }
-        assert!(matches!(key.sign(b"message"), Err(Error::NoSuchKey(_))));
+        assert!(matches!(key.sign(hsm::Purpose::Content, b"message"), Err(Error::NoSuchKey(_))));
         for file in &files {
             std::fs::rename(elsewhere.join(file.file_name().unwrap()), file).unwrap();
         }
-        key.sign(b"message").unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
     }
 }
 
@@ -112,11 +112,11 @@ scenario! {
         let token = hsm::Token::new(config);
         assert_eq!(token.health(), Health::Idle);
         let key = token.signing_key(reference);
-        let Err(Error::Unavailable(fault)) = key.sign(b"message") else { panic!("it signed") };
+        let Err(Error::Unavailable(fault)) = key.sign(hsm::Purpose::Content, b"message") else { panic!("it signed") };
         assert!(fault.to_string().contains("pkcs11:token=ca"), "{fault}");
         assert_eq!(token.identity(), None);
         std::fs::rename(&elsewhere, &place).unwrap();
-        key.sign(b"message").unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
         let Health::Serving(identity) = token.health() else { panic!("not serving") };
         assert_eq!(identity.label, "ca");
         assert_eq!(token.identity(), Some(identity));
@@ -144,7 +144,7 @@ scenario! {
                 token.signing_key(world.stored("issuer")).check().unwrap();
                 // Without being told, a signing key that is not found reloads once by itself.
                 world.run_step("make a key");
-                token.signing_key(world.stored("issuer")).sign(b"message").unwrap();
+                token.signing_key(world.stored("issuer")).sign(hsm::Purpose::Content, b"message").unwrap();
             }
             _ => {
                 let reference = world.workshop("ca").generate_signing_key("issuer", Algorithm::P256).unwrap();
@@ -163,16 +163,23 @@ scenario! {
                 let pin = std::fs::read_to_string(world.path("ca.pin")).unwrap();
                 let token = world.token("ca");
                 let key = token.signing_key(reference);
-                key.sign(b"message").unwrap();
+                key.sign(hsm::Purpose::Content, b"message").unwrap();
                 let (place, elsewhere) = (world.token_folder(), world.path("elsewhere"));
                 std::fs::rename(&place, &elsewhere).unwrap();
                 world.run_step("make another token");
                 world.write_pin("ca", &pin, 0o600);
-                let Err(Error::Refused(fault)) = key.sign(b"message") else { panic!("it signed") };
+                let Err(Error::Refused(fault)) = key.sign(hsm::Purpose::Content, b"message") else { panic!("it signed") };
                 assert!(fault.to_string().contains("has taken the place"), "{fault}");
+                let refusal = key.check().unwrap_err();
+                assert_eq!(refusal.alarm(), Some(AlarmKind::Replaced), "{refusal}");
+                // The same where the serial number is configured, and was never seen by this process.
+                let mut config = world.config("ca");
+                config.uri.serial = token.identity().map(|identity| identity.serial);
+                let refusal = hsm::Token::new(config).check().unwrap_err();
+                assert_eq!(refusal.alarm(), Some(AlarmKind::Replaced), "{refusal}");
                 std::fs::remove_dir_all(world.token_folder()).unwrap();
                 std::fs::rename(&elsewhere, &place).unwrap();
-                key.sign(b"message").unwrap();
+                key.sign(hsm::Purpose::Content, b"message").unwrap();
             }
             _ => {
                 world.create_token("ca");

@@ -1,7 +1,14 @@
 //! PINs: a wrong one is tried once.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
-use hsm::{Algorithm, Error, Health};
+use hsm::agent::{Service, serve};
+use hsm::{Algorithm, Deadlines, Error, Health, Launch, Socket};
+
+use crate::agent::Strict;
 
 use crate::harness::{module, scenario, slot_of};
 
@@ -38,11 +45,11 @@ scenario! {
                 let key = token.signing_key(world.stored("issuer"));
                 for _ in 0..3 {
                     assert!(matches!(token.check(), Err(Error::Locked(_))));
-                    assert!(matches!(key.sign(b"message"), Err(Error::Locked(_))));
+                    assert!(matches!(key.sign(hsm::Purpose::Content, b"message"), Err(Error::Locked(_))));
                     assert!(matches!(token.reload(), Err(Error::Locked(_))));
                     assert!(matches!(world.token("ca").check(), Err(Error::Locked(_))));
                 }
-                assert!(matches!(token.health(), Health::Stopped(_)));
+                assert!(matches!(token.health(), Health::Alarm(_)));
             }
             "right PIN" => {
                 let token = world.token("ca");
@@ -52,6 +59,63 @@ scenario! {
             other => panic!("no step {other}"),
         }
     }
+}
+
+scenario! {
+    fn a_login_without_an_answer_is_not_tried_again_where_the_token_counted_a_wrong_pin(world) {
+        match world.step() {
+            "main" => {
+                world.create_token("ca");
+                let right = std::fs::read_to_string(world.path("ca.pin")).unwrap();
+                world.write_pin("ca", "not the PIN", 0o600);
+                world.run_step("wrong PIN");
+                world.write_pin("ca", &right, 0o600);
+                world.run_step("the agent ends while it logs in");
+                // A second try would have succeeded, and cleared the token's flag.
+                assert!(a_wrong_pin_was_tried());
+                world.run_step("restarted");
+                assert!(!a_wrong_pin_was_tried());
+            }
+            "wrong PIN" => assert!(matches!(world.token("ca").check(), Err(Error::Locked(_)))),
+            "the agent ends while it logs in" => {
+                let path = world.path("agent.sock");
+                let listener = UnixListener::bind(&path).unwrap();
+                let service = Service { token: Some(world.config("ca")), ..Service::default() };
+                std::thread::spawn(move || {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    take_frame(&mut stream);
+                    // The opening went well; then comes the request that logs in.
+                    stream.write_all(&[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+                    take_frame(&mut stream);
+                    drop(stream);
+                    for stream in listener.incoming() {
+                        let _ = serve(stream.unwrap(), &service, Arc::new(Strict { refuses: false }));
+                    }
+                });
+                let peer = rustix::process::geteuid().as_raw();
+                let token = hsm::Token::through(Launch::Socket(Socket { path, peer }), Deadlines::default());
+                let said = loop {
+                    match token.check() {
+                        Err(Error::Unavailable(_)) => std::thread::yield_now(),
+                        other => break other,
+                    }
+                };
+                let Err(Error::Locked(fault)) = said else { panic!("{said:?}") };
+                assert!(fault.to_string().contains("was never answered"), "{fault}");
+                assert!(matches!(token.health(), Health::Alarm(_)));
+            }
+            "restarted" => drop(world.token("ca").check().unwrap()),
+            other => panic!("no step {other}"),
+        }
+    }
+}
+
+/// Reads one frame of the client's and forgets it.
+fn take_frame(stream: &mut impl Read) {
+    let mut header = [0; 14];
+    stream.read_exact(&mut header).unwrap();
+    let mut message = vec![0; u32::from_be_bytes(header[2..6].try_into().unwrap()) as usize];
+    stream.read_exact(&mut message).unwrap();
 }
 
 scenario! {

@@ -37,12 +37,12 @@ scenario! {
         world.create_token("ca");
         let reference = world.workshop("ca").generate_signing_key("issuer", Algorithm::P256).unwrap();
         let key = world.token("ca").signing_key(reference);
-        key.sign(b"message").unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
         let workshop = world.workshop("ca");
         world.create_token("sealing");
-        let id = world.workshop("sealing").generate_wrapping_key("wrapping").unwrap();
-        world.token("sealing").wrapping_key(id).check().unwrap();
-        key.sign(b"message").unwrap();
+        let keys = world.workshop("sealing").generate_generation("wrapping", 1, None).unwrap().keys;
+        world.token("sealing").sealing_keys(keys).check().unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
         let second = workshop.generate_signing_key("issuer", Algorithm::P384).unwrap();
         world.token("ca").signing_key(second).check().unwrap();
         assert_eq!(workshop.identity().label, "ca");
@@ -78,11 +78,18 @@ scenario! {
 scenario! {
     fn a_token_that_does_not_match_model_or_serial_is_absent(world) {
         let config = world.create_token("ca");
-        for narrowed in ["model=other", "serial=0", "manufacturer=other"] {
+        let refusal = |narrowed: &str| {
             let mut config = config.clone();
             config.uri = format!("pkcs11:token=ca;{narrowed}").parse().unwrap();
-            assert!(matches!(Token::new(config).check(), Err(Error::Unavailable(_))));
+            Token::new(config).check().unwrap_err()
+        };
+        for narrowed in ["model=other", "manufacturer=other"] {
+            assert!(matches!(refusal(narrowed), Error::Unavailable(_)), "{narrowed}");
         }
+        // The right label and the wrong serial number: somebody put another token there.
+        let refusal = refusal("serial=0");
+        assert!(matches!(refusal, Error::Refused(_)), "{refusal}");
+        assert_eq!(refusal.alarm(), Some(hsm::AlarmKind::Replaced));
         let mut config = config;
         config.uri = "pkcs11:token=ca;model=SoftHSM%20v2;manufacturer=SoftHSM%20project".parse().unwrap();
         Token::new(config).check().unwrap();

@@ -35,8 +35,8 @@ scenario! {
                 let workshop = world.workshop("ca");
                 let reference = workshop.generate_signing_key("issuer", Algorithm::P256).unwrap();
                 world.store("issuer", &reference);
-                let id = workshop.generate_wrapping_key("wrapping").unwrap();
-                std::fs::write(world.path("wrapping.id"), id.to_string()).unwrap();
+                let keys = workshop.generate_generation("wrapping", 1, None).unwrap().keys;
+                world.store_generation(&keys);
                 drop(workshop);
                 let names = || -> Vec<_> {
                     let mut names: Vec<_> = std::fs::read_dir(world.token_folder()).unwrap()
@@ -59,20 +59,23 @@ scenario! {
                 let token = world.token("ca");
                 let key = token.signing_key(world.stored("issuer"));
                 key.check().unwrap();
-                key.sign(b"message").unwrap();
-                let id = std::fs::read_to_string(world.path("wrapping.id")).unwrap().parse().unwrap();
-                let wrapping = token.wrapping_key(id);
+                key.sign(hsm::Purpose::Content, b"message").unwrap();
+                let wrapping = token.sealing_keys(world.stored_generation());
                 wrapping.check().unwrap();
                 let sealed = wrapping.seal(b"context", b"secret").unwrap();
                 assert_eq!(wrapping.open(b"context", &sealed).unwrap().as_slice(), b"secret");
+                let born = wrapping.generate(Algorithm::P256, b"context").unwrap();
+                wrapping.sign(b"context", &born.sealed, hsm::Purpose::Tls, hsm::Scheme::EcdsaP256Sha256, b"m").unwrap();
+                wrapping.open(b"context", &born.sealed).unwrap();
+                wrapping.reseal(&wrapping, b"context", b"another", &born.sealed).unwrap();
                 token.random(&mut [0; 16]).unwrap();
                 token.reload().unwrap();
-                key.sign(b"message").unwrap();
+                key.sign(hsm::Purpose::Content, b"message").unwrap();
                 // A second user of the same token, who comes when it is logged in already.
                 let second = world.token("ca").signing_key(world.stored("issuer"));
                 for _ in 0..3 {
-                    second.sign(b"message").unwrap();
-                    key.sign(b"message").unwrap();
+                    second.sign(hsm::Purpose::Content, b"message").unwrap();
+                    key.sign(hsm::Purpose::Content, b"message").unwrap();
                 }
                 assert!(matches!(token.health(), Health::Serving(_)));
             }
@@ -81,7 +84,7 @@ scenario! {
                 let workshop = Workshop::open(&world.config("ca")).unwrap();
                 let made = workshop.generate_signing_key("issuer", Algorithm::P256);
                 assert!(made.is_err());
-                assert!(workshop.generate_wrapping_key("wrapping").is_err());
+                assert!(workshop.generate_generation("wrapping", 1, None).is_err());
             }
             "wrong PIN" => {
                 world.write_pin("ca", "not the PIN", 0o600);

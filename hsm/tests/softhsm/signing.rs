@@ -23,7 +23,7 @@ scenario! {
             key.check().unwrap();
             assert_eq!(key.algorithm(), algorithm);
             assert_eq!(key.origin().unwrap(), Origin::Generated);
-            let signature = key.sign(b"to be signed").unwrap();
+            let signature = key.sign(hsm::Purpose::Content, b"to be signed").unwrap();
             assert!(world.openssl_verifies(&reference, hash, b"to be signed", &signature));
             assert!(!world.openssl_verifies(&reference, hash, b"to be forged", &signature));
         }
@@ -52,7 +52,7 @@ scenario! {
                 let key = &key;
                 scope.spawn(move || {
                     for round in 0..40 {
-                        key.sign(format!("{thread} {round}").as_bytes()).unwrap();
+                        key.sign(hsm::Purpose::Content, format!("{thread} {round}").as_bytes()).unwrap();
                     }
                 });
             }
@@ -60,7 +60,7 @@ scenario! {
                 token.reload().unwrap();
             }
         });
-        let signature = key.sign(b"after all").unwrap();
+        let signature = key.sign(hsm::Purpose::Content, b"after all").unwrap();
         assert!(world.openssl_verifies(&reference, "-sha256", b"after all", &signature));
     }
 }
@@ -71,7 +71,7 @@ scenario! {
         let reference = world.workshop("ca").generate_signing_key("issuer", Algorithm::P256).unwrap();
         let token = world.token("ca");
         let key = token.signing_key(KeyReference { id: KeyId([1; 32]), ..reference.clone() });
-        assert!(matches!(key.sign(b"message"), Err(Error::NoSuchKey(_))));
+        assert!(matches!(key.sign(hsm::Purpose::Content, b"message"), Err(Error::NoSuchKey(_))));
         assert!(matches!(key.check(), Err(Error::NoSuchKey(_))));
         // The token is none the worse for it.
         token.signing_key(reference).check().unwrap();
@@ -85,8 +85,9 @@ scenario! {
         let one = workshop.generate_signing_key("issuer", Algorithm::P256).unwrap();
         let two = workshop.generate_signing_key("issuer", Algorithm::P256).unwrap();
         let key = world.token("ca").signing_key(KeyReference { public_key: two.public_key, ..one });
-        let Err(Error::Refused(fault)) = key.sign(b"message") else { panic!("it signed") };
+        let Err(Error::Refused(fault)) = key.sign(hsm::Purpose::Content, b"message") else { panic!("it signed") };
         assert!(fault.to_string().contains("another public key"), "{fault}");
+        assert_eq!(key.check().unwrap_err().alarm(), Some(hsm::AlarmKind::Replaced));
     }
 }
 
@@ -95,7 +96,7 @@ scenario! {
         world.create_token("ca");
         let key = world.token("ca").signing_key(KeyReference { id: KeyId([1; 32]), public_key: vec![1, 2, 3] });
         assert_eq!(key.algorithm(), Algorithm::Rsa(0));
-        assert!(matches!(key.sign(b"message"), Err(Error::Refused(_))));
+        assert!(matches!(key.sign(hsm::Purpose::Content, b"message"), Err(Error::Refused(_))));
     }
 }
 
@@ -155,7 +156,7 @@ scenario! {
         bare_pair(world, reference.id, &[]);
         let token = world.token("ca");
         for _ in 0..2 {
-            let Err(Error::Refused(fault)) = token.signing_key(reference.clone()).sign(b"message") else {
+            let Err(Error::Refused(fault)) = token.signing_key(reference.clone()).sign(hsm::Purpose::Content, b"message") else {
                 panic!("it signed")
             };
             assert!(fault.to_string().contains("not clear which one"), "{fault}");
@@ -179,7 +180,7 @@ scenario! {
             let id = KeyId([number; 32]);
             bare_pair(world, id, &[change]);
             let reference = KeyReference { id, public_key: spki_of(world, id) };
-            let Err(Error::Refused(fault)) = world.token("ca").signing_key(reference).sign(b"message") else {
+            let Err(Error::Refused(fault)) = world.token("ca").signing_key(reference).sign(hsm::Purpose::Content, b"message") else {
                 panic!("it signed with {named}")
             };
             assert!(fault.to_string().contains(named), "{fault}");
@@ -223,13 +224,17 @@ scenario! {
         let token = world.token("ca");
         token.signing_key(good.clone()).check().unwrap();
         let wrong = token.signing_key(KeyReference { id, public_key });
-        let Err(Error::Refused(fault)) = wrong.sign(b"message") else { panic!("it signed") };
+        let Err(Error::Refused(fault)) = wrong.sign(hsm::Purpose::Content, b"message") else { panic!("it signed") };
         assert!(fault.to_string().contains("quarantine"), "{fault}");
-        // For good, for every key, and for whoever else uses the token in this process.
-        assert!(matches!(token.signing_key(good.clone()).sign(b"message"), Err(Error::Refused(_))));
+        // For good, and for every key.
+        assert!(matches!(token.signing_key(good.clone()).sign(hsm::Purpose::Content, b"message"), Err(Error::Refused(_))));
         assert!(matches!(token.reload(), Err(Error::Refused(_))));
-        assert!(matches!(world.token("ca").check(), Err(Error::Refused(_))));
-        assert!(matches!(token.health(), hsm::Health::Stopped(_)));
+        assert_eq!(token.check().unwrap_err().alarm(), Some(hsm::AlarmKind::Quarantine));
+        assert!(matches!(token.health(), hsm::Health::Alarm(_)));
+        // The agent that proves the key by itself finds out as well, and tells every client in this process.
+        let Err(refusal) = world.token("ca").signing_key(wrong.reference().clone()).check() else { panic!("it is proved") };
+        assert_eq!(refusal.alarm(), Some(hsm::AlarmKind::Quarantine));
+        assert_eq!(world.token("ca").check().unwrap_err().alarm(), Some(hsm::AlarmKind::Quarantine));
     }
 }
 
@@ -238,8 +243,8 @@ scenario! {
         world.create_token("ca");
         let reference = world.workshop("ca").generate_signing_key("issuer", Algorithm::P256).unwrap();
         let key = world.token("ca").signing_key(reference);
-        key.sign(b"message").unwrap();
+        key.sign(hsm::Purpose::Content, b"message").unwrap();
         hsm::shut_down();
-        assert!(matches!(key.sign(b"message"), Err(Error::Unavailable(_))));
+        assert!(matches!(key.sign(hsm::Purpose::Content, b"message"), Err(Error::Unavailable(_))));
     }
 }

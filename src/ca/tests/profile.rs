@@ -2,7 +2,8 @@ use super::{DAY, NOW, Requester, self_signed, settings};
 use crate::ca::Request;
 use crate::ca::profile::judge;
 use crate::ca::settings::Profile;
-use crate::x509::{Certificate, Chain, KeyUsage, LeafTemplate, certificates_from_pem};
+use crate::policy;
+use crate::x509::{Certificate, Chain, KeyUsage, LeafTemplate, certificates_from_pem, draft_leaf};
 
 use Profile::{Strict, VmcaCompat};
 
@@ -16,7 +17,21 @@ fn certificate_for(
     let request = Request::parse(csr, None, None).map_err(|refusal| refusal.code())?;
     let judged = judge(&settings, &request, &issuer, NOW).map_err(|refusal| refusal.code())?;
     let ignored = judged.ignored.clone();
-    Ok((judged.into_template([1; 16], &settings), ignored))
+    let template = judged.into_template([1; 16], &settings);
+    the_policy_of_the_token_lets_it_pass(&template, &issuer);
+    Ok((template, ignored))
+}
+
+/// What a profile issues, the key of the CA signs.
+fn the_policy_of_the_token_lets_it_pass(template: &LeafTemplate, issuer: &Chain) {
+    let folder = tempfile::tempdir().unwrap();
+    let public_key = issuer.ca().public_key_der().to_vec();
+    let key = hsm::KeyReference { id: hsm::KeyId([7; 32]), public_key };
+    policy::record(folder.path(), &key, issuer.ca().as_der()).unwrap();
+    let issuers = policy::Issuers::open(folder.path());
+    let draft = draft_leaf(template, issuer.ca()).unwrap();
+    let purpose = hsm::Purpose::Certificate;
+    policy::judge(policy::Mode::Service, purpose, &key, draft.tbs(), &issuers, NOW).unwrap();
 }
 
 #[test]

@@ -6,15 +6,20 @@ use crate::x509::Chain;
 
 const KEY: hsm::KeyId = hsm::KeyId([9; 32]);
 
-struct Fixture {
-    _folder: tempfile::TempDir,
-    store: Store,
+pub(super) struct Fixture {
+    folder: tempfile::TempDir,
+    pub(super) store: Store,
     chain: Chain,
 }
 
-fn fixture() -> Fixture {
+pub(super) fn fixture() -> Fixture {
+    fixture_of(MIGRATIONS)
+}
+
+/// With the schema of a former version.
+pub(super) fn fixture_of(migrations: &[&str]) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("vmcad.db"), MIGRATIONS).unwrap();
+    let store = Store::open(&folder.path().join("vmcad.db"), migrations).unwrap();
     let chain = self_signed(NOW, NOW + DAY);
     let public_key = chain.ca().public_key().unwrap();
     let key = CaKey {
@@ -23,16 +28,22 @@ fn fixture() -> Fixture {
         imported: true,
     };
     store.write(move |tx| records::insert_key(tx, &key, "vmca-1", NOW)).unwrap();
-    Fixture { _folder: folder, store, chain }
+    Fixture { folder, store, chain }
 }
 
 impl Fixture {
-    fn pending(&self) -> i64 {
+    /// The same database in this version.
+    pub(super) fn opened_again(self) -> Self {
+        let store = Store::open(&self.folder.path().join("vmcad.db"), MIGRATIONS).unwrap();
+        Self { store, ..self }
+    }
+
+    pub(super) fn pending(&self) -> i64 {
         let chain = self.chain.certificates().to_vec();
         self.store.write(move |tx| records::insert_pending(tx, KEY, &chain, NOW)).unwrap()
     }
 
-    fn draft(&self, serial: &str, crl_number: Option<i64>) -> Result<i64, Error> {
+    pub(super) fn draft(&self, serial: &str, crl_number: Option<i64>) -> Result<i64, Error> {
         let draft = NewDraft {
             kind: "leaf",
             key_id: KEY,
@@ -105,4 +116,17 @@ fn a_key_is_found_by_its_public_key_alone() {
     let find = |key| fixture.store.read(|tx| records::key_of(tx, key)).unwrap();
     assert!(find(&ours).is_some_and(|key| key.reference.id == KEY));
     assert!(find(&other).is_none());
+}
+
+#[test]
+fn what_every_draft_asks_is_looked_up() {
+    let fixture = fixture();
+    let asked = [
+        (records::NEXT_DRAFT, "SEARCH drafts"),
+        (records::NEXT_CRL_NUMBER, "SEARCH drafts USING COVERING INDEX one_crl_number"),
+    ];
+    for (sql, looked_up) in asked {
+        let plan = fixture.store.query_plan(sql, &[]).unwrap();
+        assert!(plan[0].starts_with(looked_up), "{sql}: {plan:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Ending;
 use super::fields::Fields;
 use super::flags::Flags;
-use crate::api::ca::KeyChoice;
+use crate::api::ca::{Filter, KeyChoice};
 use crate::base::{KeyAlgorithm, Layout};
 use crate::cli::codes;
 use crate::cli::failure::Failure;
@@ -36,8 +36,21 @@ pub(super) enum Command {
     ViewCert { certificate: PathBuf },
     /// The CA certificate as text, its chain as a file.
     GetRootCa { chain: Option<PathBuf> },
+    /// Issued certificates, as PEM and as text.
+    EnumCert { which: Which },
     /// The revocation list as a file.
     GetCrl { crl: PathBuf },
+}
+
+/// Which certificates are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those that VMCA finds by this.
+    Of(Filter),
+    /// Those that have expired, which VMCA does not look for; the original knows the word.
+    Expired,
+    /// Any other word stands for no certificate. The original says nothing about it.
+    Nothing,
 }
 
 /// Where the values of a subject come from. The file is read when the command runs, because every
@@ -146,6 +159,21 @@ pub(super) fn commands(flags: Flags, layout: &Layout) -> Result<Vec<Command>, En
     if flags.getrootca {
         commands.push(Command::GetRootCa { chain: flags.cert.clone() });
     }
+    if flags.enumcert {
+        let filter = needed(
+            &flags.filter,
+            "To list certificates, say which: certool --enumcert --filter=all",
+        )?;
+        commands.push(Command::EnumCert {
+            which: match filter.as_str() {
+                "active" => Which::Of(Filter::Active),
+                "revoked" => Which::Of(Filter::Revoked),
+                "all" => Which::Of(Filter::All),
+                "expired" => Which::Expired,
+                _ => Which::Nothing,
+            },
+        });
+    }
     if flags.getcrl {
         commands.push(Command::GetCrl {
             crl: needed(
@@ -157,7 +185,7 @@ pub(super) fn commands(flags: Flags, layout: &Layout) -> Result<Vec<Command>, En
     Ok(commands)
 }
 
-fn needed(option: &Option<PathBuf>, hint: &'static str) -> Result<PathBuf, Ending> {
+fn needed<T: Clone>(option: &Option<T>, hint: &'static str) -> Result<T, Ending> {
     option.clone().ok_or(Ending::Lacking { hint })
 }
 

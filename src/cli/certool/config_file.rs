@@ -10,7 +10,7 @@ use crate::cli::files;
 use crate::cli::terminal::Terminal;
 
 /// Reads the file and says so. `/dev/null` is a good file: then every value is on the command line.
-pub(super) fn read(path: &Path, terminal: &mut Terminal) -> Result<Fields, Ending> {
+pub(in crate::cli) fn read(path: &Path, terminal: &mut Terminal) -> Result<Fields, Ending> {
     let octets = files::read(path).map_err(|error| {
         let mut failure = Failure::because(codes::ARGUMENT_ERROR, &error);
         failure.sentence.insert_str(0, "configuration file: ");
@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, terminal: &mut Terminal) -> Result<Fields, Endin
     })
 }
 
-fn decode(octets: &[u8]) -> Result<&str, &'static str> {
+pub(super) fn decode(octets: &[u8]) -> Result<&str, &'static str> {
     if octets.starts_with(&[0xFF, 0xFE]) || octets.starts_with(&[0xFE, 0xFF]) {
         return Err("is UTF-16 text");
     }
@@ -43,7 +43,7 @@ fn decode(octets: &[u8]) -> Result<&str, &'static str> {
 ///
 /// A heading in brackets is allowed and changes the keys below it to keys that nobody knows, which is
 /// what the original's parser makes of it.
-fn parse(text: &str) -> Result<Fields, (usize, String)> {
+pub(super) fn parse(text: &str) -> Result<Fields, (usize, String)> {
     let mut fields = Fields::default();
     let mut section = None;
     for (line, number) in text.lines().zip(1..) {

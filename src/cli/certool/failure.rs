@@ -9,7 +9,7 @@ use crate::x509;
 
 /// What ended the call; each is shown in another way.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(in crate::cli) enum Ending {
     /// What was typed, or what stands in a configuration file, cannot be understood: a line that
     /// starts with `error:` on standard error, no status lines.
     NotUnderstood(String),
@@ -37,6 +37,15 @@ impl From<Failure> for Ending {
 }
 
 impl Ending {
+    /// For a tool that reports failures in its own way.
+    pub(in crate::cli) fn into_failure(self) -> Failure {
+        match self {
+            Self::NotUnderstood(text) => Failure::new(codes::INVALID_PARAMETER, text),
+            Self::Lacking { hint } => Failure::new(codes::INVALID_PARAMETER, hint),
+            Self::Failed(failure) | Self::Refused { failure, .. } => failure,
+        }
+    }
+
     /// Says it, and returns the error number.
     pub(super) fn report(self, terminal: &mut Terminal) -> u32 {
         let failure = match self {

@@ -8,7 +8,7 @@ use crate::x509::{AlternativeNames, Name, SubjectFields};
 /// Ten values, each an option of certool and a key of its configuration file, with the same name.
 /// A comma separates several values where several are possible.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Fields {
+pub(in crate::cli) struct Fields {
     /// Country (C): two letters
     #[arg(long = "Country", value_name = "CC")]
     country: Option<String>,
@@ -52,7 +52,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// The place of a key, which must be written exactly like the option.
-    pub(super) fn place(&mut self, key: &str) -> Option<&mut Option<String>> {
+    pub(in crate::cli) fn place(&mut self, key: &str) -> Option<&mut Option<String>> {
         Some(match key {
             "Country" => &mut self.country,
             "Name" => &mut self.name,
@@ -69,7 +69,7 @@ impl Fields {
     }
 
     /// These values, and the other ones where these say nothing. An empty value says "none".
-    pub(super) fn over(self, other: Self) -> Self {
+    pub(in crate::cli) fn over(self, other: Self) -> Self {
         Self {
             country: self.country.or(other.country),
             name: self.name.or(other.name),
@@ -85,7 +85,7 @@ impl Fields {
     }
 
     /// The subject of a machine's certificate, or of a request for an intermediate CA: every value.
-    pub(super) fn subject(&self) -> Result<Name, Failure> {
+    pub(in crate::cli) fn subject(&self) -> Result<Name, Failure> {
         named(&SubjectFields {
             common_name: said(&self.name),
             domain_component: said(&self.domain_component),
@@ -112,7 +112,7 @@ impl Fields {
     }
 
     /// The alternative names as text, for a service that judges them.
-    pub(super) fn alternative_names_as_typed(&self) -> words::AlternativeNames {
+    pub(in crate::cli) fn alternative_names_as_typed(&self) -> words::AlternativeNames {
         words::AlternativeNames {
             email: list(&self.email),
             ip: list(&self.ip_address),
@@ -121,7 +121,7 @@ impl Fields {
     }
 
     /// The alternative names, for a request that is built here.
-    pub(super) fn alternative_names(&self) -> Result<AlternativeNames, Failure> {
+    pub(in crate::cli) fn alternative_names(&self) -> Result<AlternativeNames, Failure> {
         let mut ip = Vec::new();
         for text in list(&self.ip_address) {
             ip.push(text.parse().map_err(|_| {

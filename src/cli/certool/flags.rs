@@ -53,6 +53,10 @@ pub(super) struct Flags {
     #[arg(long, help_heading = HEADINGS.functions)]
     pub(super) getrootca: bool,
 
+    /// List the certificates that VMCA issued: --filter says which
+    #[arg(long, help_heading = HEADINGS.functions)]
+    pub(super) enumcert: bool,
+
     /// Write the revocation list to --crl
     #[arg(long, help_heading = HEADINGS.functions)]
     pub(super) getcrl: bool,
@@ -83,6 +87,10 @@ pub(super) struct Flags {
     /// Certificate revocation list, PEM
     #[arg(long, value_name = "FILE", help_heading = HEADINGS.files)]
     pub(super) crl: Option<PathBuf>,
+
+    /// With --enumcert: active (not revoked), revoked or all
+    #[arg(long, value_name = "FILTER", help_heading = HEADINGS.files)]
+    pub(super) filter: Option<String>,
 
     /// Minutes by which a self-signed CA certificate starts in the past, 0 to 10080
     #[arg(

@@ -9,8 +9,11 @@ mod config_file;
 mod failure;
 mod fields;
 mod flags;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod help;
 mod keys;
+mod listing;
 mod vmca;
 
 use std::ffi::OsString;
@@ -24,9 +27,11 @@ use super::terminal::Terminal;
 use super::{codes, exit, place};
 use crate::base::Layout;
 use command::Command;
+pub(super) use config_file::read as read_config;
 use failure::Ending;
+pub(super) use fields::Fields;
 use flags::Flags;
-use vmca::Vmca;
+pub(super) use vmca::Vmca;
 
 /// The options of certool, for completions and the manual page.
 pub fn command() -> clap::Command {
@@ -91,6 +96,7 @@ fn perform(command: &Command, vmca: &Vmca, terminal: &mut Terminal) -> Result<()
         }
         Command::ViewCert { certificate } => certificates::view(certificate, terminal),
         Command::GetRootCa { chain } => authority::fetch(chain.as_deref(), vmca, terminal),
+        Command::EnumCert { which } => listing::list(*which, vmca, terminal),
         Command::GetCrl { crl } => authority::fetch_crl(crl, vmca),
     }
 }

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 /// VMCA, as far as `--server` names the one that can be reached.
 #[derive(Debug)]
-pub(super) enum Vmca {
+pub(in crate::cli) enum Vmca {
     /// The service of this machine.
     Here(Client),
     /// A host by a name that may be this machine's: only the service knows what the machine is called.
@@ -27,7 +27,7 @@ pub(super) enum Vmca {
 }
 
 impl Vmca {
-    pub(super) fn new(server: Option<&str>, layout: &Layout) -> Self {
+    pub(in crate::cli) fn new(server: Option<&str>, layout: &Layout) -> Self {
         let socket = layout.socket(Service::Vmcad);
         match server {
             Some(host) if !is_here(host, &socket) => {
@@ -41,7 +41,7 @@ impl Vmca {
         self.client()?.get(path).map_err(|error| failed(&error))
     }
 
-    pub(super) fn post<T: DeserializeOwned>(
+    pub(in crate::cli) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,

@@ -90,7 +90,6 @@ mod tests {
         [ca]
         token = { module = "/v.so", uri = "pkcs11:token=CA;serial=1", pin = "prompt", environment = { A = "b" } }
         [vecs]
-        wrapping_key = "00"
         token = { module = "/m.so", uri = "pkcs11:token=x", pin = "file:/p" }
     "#;
 

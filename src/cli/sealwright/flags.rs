@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::paper::{Paper, Tool};
-use super::{Command, Domain, HostName, Question, Request, TokenChoice};
+use super::{Agent, Command, Domain, HostName, Question, Request, RewrapFlags, TokenChoice};
 use crate::base::KeyAlgorithm;
 use crate::config::{ProfileName, TokenRole};
 
@@ -35,6 +35,14 @@ Examples:
   sealwright --root /srv/sealwright init --listen 127.0.0.1:8443
   sealwright init --ca-token 'pkcs11:token=CA;serial=4711' --ca-module /usr/lib/vendor.so \\
       --ca-pin credential:ca-pin";
+
+const RUN_HELP: &str = "\
+It prints the trust anchor and a line that begins with \"ready:\", passes the services' logs on to
+standard error, starts a service again that died, and collects ended processes. A service that
+was stopped with service-control stays stopped. One that waits for its token is started again
+until it serves. SIGTERM and SIGINT stop everything.
+
+Exit status: 0 it was asked to end, 1 it cannot begin, or a service keeps dying.";
 
 const DOCTOR_HELP: &str = "\
 It reads files, processes and records, logs in to each token once, and asks each token for what
@@ -82,6 +90,9 @@ enum Verb {
     /// Set up the appliance, or continue a set-up that was interrupted
     #[command(after_help = INIT_HELP)]
     Init(Box<InitFlags>),
+    /// Start every service and stay: for the first process of a container
+    #[command(after_help = RUN_HELP)]
+    Run,
     /// Copy databases and configuration into one file; services may run
     #[command(after_help = BACKUP_HELP)]
     Backup {
@@ -104,6 +115,8 @@ enum Verb {
         #[command(subcommand)]
         verb: CaVerb,
     },
+    /// Change the keys that stored private keys are sealed under; services may run
+    Rewrap(RewrapFlags),
     /// Check the appliance, and try to break the custody of its keys
     #[command(after_help = DOCTOR_HELP)]
     Doctor {
@@ -125,6 +138,23 @@ enum Verb {
         /// Folder to write into
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Be the token agent that services use, where they are not to start their own
+    TokenAgent {
+        /// Which token of the configuration: ca or sealing
+        role: String,
+        /// Listen on this Unix socket
+        #[arg(long, value_name = "PATH", requires = "peer")]
+        listen: Option<PathBuf>,
+        /// User, by name or number, whose service may connect; may be given more than once
+        #[arg(long, value_name = "USER", requires = "listen")]
+        peer: Vec<String>,
+        /// The token's section; for services
+        #[arg(long, hide = true, value_name = "JSON", required_unless_present = "listen")]
+        section: Option<String>,
+        /// The section says which token is meant; for the listener
+        #[arg(long, hide = true, conflicts_with = "listen")]
+        own_token: bool,
     },
     /// Work on a token; started by services, not by hand
     #[command(hide = true)]
@@ -210,6 +240,8 @@ pub(super) enum Misuse {
     NothingToMake,
     #[error("'{0}' is no token role; it is ca or sealing")]
     Role(String),
+    #[error("--section is no section of the configuration: {0}")]
+    Section(String),
 }
 
 impl TryFrom<Flags> for Command {
@@ -218,21 +250,36 @@ impl TryFrom<Flags> for Command {
     fn try_from(flags: Flags) -> Result<Self, Misuse> {
         Ok(match flags.verb {
             Verb::Init(init) => Self::Init(Box::new(Request::try_from(*init)?)),
+            Verb::Run => Self::Run,
             Verb::Backup { out } => Self::Backup { to: out },
             Verb::Restore { from, replace } => Self::Restore { from, replace },
             Verb::Ca { verb: CaVerb::List } => Self::Ask(Question::Authorities),
             Verb::Ca { verb: CaVerb::Retire { id } } => Self::Ask(Question::Retire(id)),
+            Verb::Rewrap(flags) => flags.into(),
             Verb::Doctor { json } => Self::Doctor { json },
             Verb::Completions { shell, tool } => Self::Print(Paper::Completions(shell, tool)),
             Verb::Man { out } => Self::Print(Paper::Manual(out)),
-            Verb::TokenWorkshop { role } => Self::TokenWorkshop(
-                [TokenRole::Ca, TokenRole::Sealing]
-                    .into_iter()
-                    .find(|known| known.name() == role)
-                    .ok_or(Misuse::Role(role))?,
-            ),
+            Verb::TokenAgent { role, listen, peer, section, own_token } => {
+                let role = role_of(role)?;
+                Self::TokenAgent(match listen {
+                    Some(path) => Agent::Listening { role, path, peers: peer },
+                    None => {
+                        let section = serde_json::from_str(&section.unwrap_or_default())
+                            .map_err(|cause| Misuse::Section(cause.to_string()))?;
+                        Agent::Child { role, section: Box::new(section), own_token }
+                    }
+                })
+            }
+            Verb::TokenWorkshop { role } => Self::TokenWorkshop(role_of(role)?),
         })
     }
+}
+
+fn role_of(word: String) -> Result<TokenRole, Misuse> {
+    [TokenRole::Ca, TokenRole::Sealing]
+        .into_iter()
+        .find(|known| known.name() == word)
+        .ok_or(Misuse::Role(word))
 }
 
 impl TryFrom<InitFlags> for Request {

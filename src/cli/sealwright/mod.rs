@@ -7,6 +7,7 @@ mod paper;
 mod pin_words;
 mod question;
 mod request;
+mod rewrap;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -18,12 +19,14 @@ use clap::{CommandFactory as _, Parser as _};
 use super::place;
 use super::terminal::Terminal;
 use crate::base::{Layout, sentences};
-use crate::config::TokenRole;
+use crate::config::{TokenRole, TokenSection};
 use flags::Flags;
 
 pub use paper::{Paper, print};
 pub use question::{Question, ask};
 pub use request::{Domain, HostName, NotAName, Request, TokenChoice};
+use rewrap::RewrapFlags;
+pub use rewrap::{RewrapWish, rewrap};
 
 /// Exit status: another process is at it; the same command works later (EX_TEMPFAIL of sysexits.h).
 pub const TRY_AGAIN_LATER: u8 = 75;
@@ -44,6 +47,8 @@ pub struct Called {
 pub enum Command {
     /// Set the appliance up.
     Init(Box<Request>),
+    /// Start the services and stay.
+    Run,
     /// Copy everything but keys and PINs into one file.
     Backup {
         /// The new file.
@@ -58,6 +63,13 @@ pub enum Command {
     },
     /// Ask the CA something.
     Ask(Question),
+    /// Change the sealing and wrapping keys, or ask how that stands.
+    Rewrap {
+        /// What is wanted.
+        wish: RewrapWish,
+        /// The answer as JSON.
+        json: bool,
+    },
     /// Check the appliance; the report as JSON or for people.
     Doctor {
         /// As JSON.
@@ -65,8 +77,33 @@ pub enum Command {
     },
     /// Print something about the tools.
     Print(Paper),
+    /// Be a token agent.
+    TokenAgent(Agent),
     /// Work on a token, as the child of a service or of the set-up.
     TokenWorkshop(TokenRole),
+}
+
+/// How a token agent comes to its client.
+#[derive(Debug)]
+pub enum Agent {
+    /// The client is on standard input.
+    Child {
+        /// Which token.
+        role: TokenRole,
+        /// Its section of the configuration.
+        section: Box<TokenSection>,
+        /// Whether the section says which token is meant; otherwise the client says it.
+        own_token: bool,
+    },
+    /// Clients come to a socket.
+    Listening {
+        /// Which token.
+        role: TokenRole,
+        /// The socket.
+        path: PathBuf,
+        /// Users who may come.
+        peers: Vec<String>,
+    },
 }
 
 /// The command line as clap knows it, for completions and man pages.

@@ -27,7 +27,8 @@ Examples:
 Replacing the machine's certificate: --stop --all, then --start vmafdd, --start vmdird,
 --start vmcad, exchange the entry with vecs-cli, then --start --all.
 
-Exit status: 0 if everything that was asked for was done, otherwise 1.";
+Exit status: 0 if everything that was asked for was done, otherwise 1. With --status 2 if the
+token of a service needs a person; a line below Alarm: says why.";
 
 /// Starts, stops and shows the services of the appliance
 #[derive(Debug, Default, Parser)]

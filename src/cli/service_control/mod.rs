@@ -17,6 +17,9 @@ use crate::base::{Layout, Service, sentences};
 use crate::config::{self, Config};
 use crate::supervise::Supervisor;
 
+/// The exit status of `--status` where a token needs a person.
+const ALARM: u8 = 2;
+
 /// The command line as clap knows it, for completions and man pages.
 pub fn command() -> clap::Command {
     Flags::command()
@@ -45,6 +48,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match (done, terminal.finish()) {
         (Done::Well, Ok(())) => ExitCode::SUCCESS,
         (Done::Badly, Ok(())) => ExitCode::FAILURE,
+        (Done::Alarmed, Ok(())) => ExitCode::from(ALARM),
         (_, Err(lost)) => {
             say(&mut Terminal::default(), &format!("the output could not be written: {lost}"));
             ExitCode::FAILURE
@@ -62,6 +66,8 @@ fn say(terminal: &mut Terminal, sentence: &str) {
 enum Done {
     Well,
     Badly,
+    /// The status was shown, and a token needs a person.
+    Alarmed,
 }
 
 fn carry_out(command: &Command, layout: Layout, verbose: bool, terminal: &mut Terminal) -> Done {

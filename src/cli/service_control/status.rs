@@ -2,6 +2,7 @@
 
 use super::super::terminal::Terminal;
 use super::{Done, say};
+use crate::api::Alarm;
 use crate::base::{Service, sentences};
 use crate::supervise::{Status, Supervisor};
 
@@ -19,7 +20,29 @@ pub(super) fn show(supervisor: &Supervisor, named: &[Service], terminal: &mut Te
         }
     }
     terminal.out(&text(&found));
-    Done::Well
+    let alarms = found
+        .iter()
+        .filter(|(_, status)| *status != Status::Stopped)
+        .filter_map(|(service, _)| Some((*service, supervisor.alarm(*service)?)));
+    let alarms: Vec<_> = alarms.collect();
+    terminal.out(&alarm_lines(&alarms, found.len() == 1));
+    if alarms.is_empty() { Done::Well } else { Done::Alarmed }
+}
+
+/// Below what the original prints, in its form; each alarm has one line.
+fn alarm_lines(alarms: &[(Service, Alarm)], alone: bool) -> String {
+    let lines: String = alarms
+        .iter()
+        .map(|(service, alarm)| {
+            let what = alarm.what.replace(['\n', '\r'], " ");
+            format!(" {service} ({}): {what}\n", alarm.kind.word())
+        })
+        .collect();
+    match (alarms, alone) {
+        ([], _) => lines,
+        (_, true) => format!("Alarm:{lines}"),
+        (_, false) => format!("Alarm:\n{lines}"),
+    }
 }
 
 const fn heading(status: Status) -> &'static str {
@@ -52,7 +75,8 @@ fn text(found: &[(Service, Status)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{alarm_lines, text};
+    use crate::api::{Alarm, AlarmKind};
     use crate::base::Service::{Gateway, Vmafdd, Vmcad, Vmdird};
     use crate::supervise::Status::{Running, StartPending, Stopped};
 
@@ -66,6 +90,18 @@ mod tests {
         );
         let all = [Vmafdd, Vmdird, Vmcad, Gateway].map(|service| (service, Running));
         assert_eq!(text(&all), "Running:\n gateway vmafdd vmcad vmdird\n");
+    }
+
+    #[test]
+    fn an_alarm_has_one_line_and_no_alarm_none() {
+        let alarm = |kind| Alarm { kind, what: "it happened:\ndo this".to_owned() };
+        let two = [(Vmafdd, alarm(AlarmKind::Replaced)), (Vmcad, alarm(AlarmKind::Pin))];
+        assert_eq!(
+            alarm_lines(&two, false),
+            "Alarm:\n vmafdd (replaced): it happened: do this\n vmcad (pin): it happened: do this\n"
+        );
+        assert_eq!(alarm_lines(&two[1..], true), "Alarm: vmcad (pin): it happened: do this\n");
+        assert_eq!((alarm_lines(&[], false), alarm_lines(&[], true)), Default::default());
     }
 
     #[test]

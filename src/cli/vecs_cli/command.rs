@@ -1,13 +1,21 @@
 //! What is meant: one command, with everything it needs.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use super::failure::Ending;
+use super::grammar::is_field;
 use super::words::{Typed, Words};
 use crate::api::vecs::{ChangePermission, Right};
+use crate::base::{KeyAlgorithm, SignatureScheme};
+use crate::cli::certool::Fields;
 use crate::cli::codes;
 use crate::cli::failure::Failure;
+
+/// Kind of key where nothing is said: what certool makes.
+const DEFAULT_KEY: KeyAlgorithm = KeyAlgorithm::Rsa(3072);
 
 /// One command that can be run.
 #[derive(Debug)]
@@ -24,6 +32,8 @@ pub(super) enum Command {
     EntryDelete { entry: EntryName, confirmed: bool },
     EntryCertificate { entry: EntryName, output: Option<PathBuf>, as_text: bool },
     EntryKey { entry: EntryName, output: Option<PathBuf> },
+    EntryGenerate { entry: EntryName, wanted: Box<NewKey> },
+    EntrySign { entry: EntryName, files: SignedFiles, scheme: Option<SignatureScheme> },
     ForceRefresh,
 }
 
@@ -40,6 +50,22 @@ pub(super) enum Content {
     Certificates(PathBuf),
     Secret(PathBuf),
     PrivateKey { certificates: PathBuf, key: PathBuf },
+}
+
+/// A key that is to be made, and what its certificate is to say.
+#[derive(Debug)]
+pub(super) struct NewKey {
+    pub(super) algorithm: KeyAlgorithm,
+    pub(super) config: PathBuf,
+    /// From the command line; they win over those of the file.
+    pub(super) typed: Fields,
+}
+
+/// What is signed, and where the signature goes.
+#[derive(Debug)]
+pub(super) struct SignedFiles {
+    pub(super) input: PathBuf,
+    pub(super) output: PathBuf,
 }
 
 /// How much a list says about an entry.
@@ -93,6 +119,17 @@ pub(super) fn meant(words: Words) -> Result<Command, Ending> {
         (Some("entry"), "getkey") => Command::EntryKey {
             entry: entry(&mut typed)?,
             output: typed.take("--output").map(PathBuf::from),
+        },
+        (Some("entry"), "generate") => {
+            Command::EntryGenerate { entry: entry(&mut typed)?, wanted: new_key(&mut typed)? }
+        }
+        (Some("entry"), "sign") => Command::EntrySign {
+            entry: entry(&mut typed)?,
+            files: SignedFiles {
+                input: typed.take("--in").map(PathBuf::from).unwrap_or_default(),
+                output: typed.take("--out").map(PathBuf::from).unwrap_or_default(),
+            },
+            scheme: parsed(&mut typed, "--scheme")?,
         },
         (None, "force-refresh") => Command::ForceRefresh,
         // Every verb of the table is above; a test goes through them all.
@@ -161,6 +198,32 @@ fn new_entry(mut typed: Typed) -> Result<Command, Ending> {
     Ok(Command::EntryCreate { store, alias, content })
 }
 
+fn new_key(typed: &mut Typed) -> Result<Box<NewKey>, Ending> {
+    let mut fields = Fields::default();
+    for option in typed.verb.options.iter().filter(|option| is_field(option)) {
+        if let (Some(value), Some(place)) =
+            (typed.take(option.word), fields.place(option.word.trim_start_matches('-')))
+        {
+            // An empty value says "none".
+            *place = Some(value.into_string().map_err(|_| not_text(option.word))?);
+        }
+    }
+    Ok(Box::new(NewKey {
+        algorithm: parsed(typed, "--key-algorithm")?.unwrap_or(DEFAULT_KEY),
+        config: typed.take("--config").map(PathBuf::from).unwrap_or_default(),
+        typed: fields,
+    }))
+}
+
+/// A value that is one of a few words.
+fn parsed<T: FromStr<Err: Display>>(typed: &mut Typed, option: &str) -> Result<Option<T>, Ending> {
+    let Some(value) = typed.take(option) else {
+        return Ok(None);
+    };
+    let word = readable(value, option)?;
+    word.parse().map(Some).map_err(|cause: T::Err| Ending::usage(cause.to_string()))
+}
+
 fn entry(typed: &mut Typed) -> Result<EntryName, Ending> {
     Ok(EntryName { store: text(typed, "--store")?, alias: text(typed, "--alias")? })
 }
@@ -175,8 +238,12 @@ fn readable(value: OsString, option: &str) -> Result<String, Ending> {
     match value.into_string() {
         Ok(text) if !text.is_empty() => Ok(text),
         Ok(_) => Err(Ending::usage(format!("the value of {option} is empty"))),
-        Err(_) => Err(Ending::usage(format!("the value of {option} is not UTF-8 text"))),
+        Err(_) => Err(not_text(option)),
     }
+}
+
+fn not_text(option: &str) -> Ending {
+    Ending::usage(format!("the value of {option} is not UTF-8 text"))
 }
 
 #[cfg(test)]

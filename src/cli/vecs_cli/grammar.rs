@@ -65,6 +65,17 @@ const OUTPUT: Opt = optional("--output", "FILE", "Write to this file, readable b
 const SERVER: Opt = optional("--server", "HOST", "Another machine; not available");
 const UPN: Opt = optional("--upn", "USER", "User on that machine; not available");
 
+const KEY_ALGORITHM: &str =
+    "Kind of the key: rsa-2048, rsa-3072 (where nothing is said), rsa-4096, p-256 or p-384";
+const SCHEME: &str = "rsa-pkcs1-sha256 (where nothing is said, for an RSA key), rsa-pkcs1-sha384, \
+                      rsa-pkcs1-sha512, rsa-pss-sha256, rsa-pss-sha384, rsa-pss-sha512, \
+                      ecdsa-p256-sha256 or ecdsa-p384-sha384";
+
+/// Options of `entry generate` that are values of `certool.cfg` as well: their names begin with a capital.
+pub(super) fn is_field(option: &Opt) -> bool {
+    option.word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_uppercase())
+}
+
 /// Every verb, in the order in which help shows them.
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -144,6 +155,41 @@ pub(super) const VERBS: &[Verb] = &[
         name: "getkey",
         about: "Shows the private key of an entry; needs the right readkey, and leaves a record",
         options: &[STORE, ALIAS, OUTPUT, SERVER, UPN],
+        repeated: Repeated::FirstCounts,
+    },
+    Verb {
+        group: Some("entry"),
+        name: "generate",
+        about: "Makes a private key in the token and has VMCA certify it (an extension)",
+        options: &[
+            STORE,
+            ALIAS,
+            required("--config", "FILE", "What certool reads: subject and alternative names"),
+            optional("--key-algorithm", "ALGORITHM", KEY_ALGORITHM),
+            optional("--Country", "CC", "Country (C), instead of what the file says"),
+            optional("--Name", "TEXT", "Common name (CN), instead of what the file says"),
+            optional("--DomainComponent", "DOMAIN", "Domain components (DC), likewise"),
+            optional("--Organization", "TEXT[,TEXT]", "Organization (O), likewise"),
+            optional("--OrgUnit", "TEXT[,TEXT]", "Organizational unit (OU), likewise"),
+            optional("--State", "TEXT", "State or province (ST), likewise"),
+            optional("--Locality", "TEXT", "Locality (L), likewise"),
+            optional("--IPAddress", "ADDRESS[,ADDRESS]", "Alternative names, likewise"),
+            optional("--Email", "ADDRESS[,ADDRESS]", "Alternative names, likewise"),
+            optional("--Hostname", "FQDN[,FQDN]", "Alternative names, likewise"),
+        ],
+        repeated: Repeated::FirstCounts,
+    },
+    Verb {
+        group: Some("entry"),
+        name: "sign",
+        about: "Signs a file with the key of an entry, in the token (an extension); needs readkey, and leaves a record",
+        options: &[
+            STORE,
+            ALIAS,
+            required("--in", "FILE", "What is signed; at most 1 MiB"),
+            required("--out", "FILE", "Where the signature goes: DER for an EC key"),
+            optional("--scheme", "SCHEME", SCHEME),
+        ],
         repeated: Repeated::FirstCounts,
     },
     Verb {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::grammar::{Opt, VERBS, Verb};
+use super::grammar::{Opt, VERBS, Verb, is_field};
 
 const ABOUT: &str = "Manages the certificate stores of this machine (VECS)";
 
@@ -18,6 +18,10 @@ Replace the certificate of this machine:
 See what is there:
   vecs-cli store list
   vecs-cli entry list --store TRUSTED_ROOTS --text
+
+Have a key made in the token, which never leaves it in the clear, and sign with it (extensions):
+  vecs-cli entry generate --store machine --alias one --config one.cfg --key-algorithm p-256
+  vecs-cli entry sign --store machine --alias one --in FILE --out FILE.sig
 
 Let a service read its own private key:
   vecs-cli store permission --name vpxd --user vpxd --grant read
@@ -46,12 +50,16 @@ fn synopsis(verb: &Verb) -> String {
     for word in verb.group.iter().chain([&verb.name]) {
         let _ = write!(line, " {word}");
     }
-    for option in verb.options.iter().filter(|option| !is_remote(option)) {
+    let shown = |option: &&Opt| !is_remote(option) && !is_field(option);
+    for option in verb.options.iter().filter(shown) {
         let shown = match option.value {
             Some(value) => format!("{} <{value}>", option.word),
             None => option.word.to_owned(),
         };
         let _ = if option.required { write!(line, " {shown}") } else { write!(line, " [{shown}]") };
+    }
+    if verb.options.iter().any(is_field) {
+        line.push_str(" [--Name <TEXT>, --Hostname <FQDN>, … as certool has them]");
     }
     line
 }

@@ -8,6 +8,7 @@ mod entries;
 mod failure;
 mod grammar;
 mod help;
+mod keys;
 mod stores;
 mod vecs;
 mod words;
@@ -15,6 +16,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use super::certool::Vmca;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::{codes, exit, place};
@@ -32,7 +34,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, layout: &Layout) -> Ex
     let vecs = Vecs::new(layout);
     let code = match words::read(arguments.into_iter().skip(1))
         .and_then(command::meant)
-        .and_then(|command| perform(command, &vecs, &mut terminal))
+        .and_then(|command| perform(command, layout, &vecs, &mut terminal))
     {
         Ok(()) => 0,
         Err(ending) => ending.report(&mut terminal),
@@ -47,7 +49,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, layout: &Layout) -> Ex
     }
 }
 
-fn perform(command: Command, vecs: &Vecs, terminal: &mut Terminal) -> Result<(), Ending> {
+fn perform(
+    command: Command,
+    layout: &Layout,
+    vecs: &Vecs,
+    terminal: &mut Terminal,
+) -> Result<(), Ending> {
     match command {
         Command::Help => {
             terminal.out(&help::text());
@@ -79,6 +86,11 @@ fn perform(command: Command, vecs: &Vecs, terminal: &mut Terminal) -> Result<(),
         Command::EntryKey { entry, output } => {
             entries::key(&entry, output.as_deref(), vecs, terminal)
         }
+        Command::EntryGenerate { entry, wanted } => {
+            let vmca = Vmca::new(None, layout);
+            keys::generate(&entry, *wanted, vecs, &vmca, terminal)
+        }
+        Command::EntrySign { entry, files, scheme } => keys::sign(&entry, &files, scheme, vecs),
         Command::ForceRefresh => vecs.refresh().map_err(Ending::from),
     }
 }

@@ -13,7 +13,7 @@ use super::router;
 use crate::access::Roles;
 use crate::api::{self, Kind, Problem, ca as words};
 use crate::base::{Actor, KeyAlgorithm, Secret, SystemClock};
-use crate::ca::{Authority, Error, MIGRATIONS, Profile, Rule, Settings, Workshop};
+use crate::ca::{Authority, Error, Lanes, MIGRATIONS, Profile, Rule, Settings, Workshop};
 use crate::journal::{self, Event, Outcome};
 use crate::store::{self, Store};
 use crate::x509::{self, ChainError};
@@ -27,6 +27,14 @@ impl Workshop for Closed {
     }
 
     fn import(&self, _: &str, _: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
+        Err(hsm::Error::Unavailable("the workshop is closed".into()))
+    }
+
+    fn sign_ca_certificate(&self, _: &hsm::KeyReference, _: &[u8]) -> Result<Vec<u8>, hsm::Error> {
+        Err(hsm::Error::Unavailable("the workshop is closed".into()))
+    }
+
+    fn record_issuer(&self, _: &hsm::KeyReference, _: &[u8]) -> Result<(), hsm::Error> {
         Err(hsm::Error::Unavailable("the workshop is closed".into()))
     }
 }
@@ -71,7 +79,8 @@ fn bare(folder: &std::path::Path) -> Router {
     )
     .unwrap();
     let node = words::Node { name: "vc.example".to_owned(), domain: "corp.example".to_owned() };
-    router(authority, node)
+    let lanes = Arc::new(Lanes::start(&authority).unwrap());
+    router(authority, lanes, node)
 }
 
 /// Sends a request as a user; an empty body is a `GET`.
@@ -108,6 +117,13 @@ fn refusals_are_problems_with_the_right_status_and_number() {
         (3000, words::CRL, "", 503, 70000),
         (3000, words::CERTIFICATES, csr, 403, 5),
         (2000, words::CERTIFICATES, csr, 422, 70006),
+        (2000, "/v1/certificates?filter=all", "", 403, 5),
+        (0, words::CERTIFICATES, "", 422, 87),
+        (0, "/v1/certificates?filter=expired", "", 422, 87),
+        (0, "/v1/certificates?filter=all&after=first", "", 422, 87),
+        (0, "/v1/certificates?filter=all&limit=0", "", 422, 87),
+        (0, "/v1/certificates?filter=all&limit=101", "", 422, 87),
+        (0, "/v1/certificates?filter=all&page=2", "", 422, 87),
         (2000, words::CERTIFICATES, typo, 422, 87),
         (2000, words::CERTIFICATES, "{", 422, 87),
         (2000, words::SELF_SIGNED, root, 403, 5),
@@ -131,6 +147,10 @@ fn anyone_may_read_and_health_tells_the_truth() {
     let (status, version) = ask(&router, 3000, words::VERSION, "");
     assert_eq!((status, &version["version"]), (200, &json!("2.0.0")));
     assert_eq!(ask(&router, 3000, words::AUTHORITIES, ""), (200, json!([])));
+    for filter in [words::Filter::All, words::Filter::Active, words::Filter::Revoked] {
+        let page = ask(&router, 0, &words::page(filter, Some(7)), "");
+        assert_eq!(page, (200, json!({"certificates": []})));
+    }
     let (status, health) = ask(&router, 3000, api::HEALTH, "");
     assert_eq!((status, &health["state"]), (200, &json!("degraded")));
     let detail = health["detail"].as_str().unwrap();
@@ -142,8 +162,9 @@ fn anyone_may_read_and_health_tells_the_truth() {
 #[test]
 fn every_failure_has_vmcas_number_and_every_sentence_beneath_it() {
     let token = || hsm::Error::Unavailable("the token is absent".into());
-    let cases: [(Error, Kind, u32, &str); 15] = [
+    let cases: [(Error, Kind, u32, &str); 16] = [
         (Error::NoAuthority, Kind::Unavailable, 70000, "certool --selfca"),
+        (Error::Busy, Kind::Busy, 170, "try again in a moment"),
         (Error::Token(token()), Kind::Unavailable, 70032, "the token is absent"),
         (Error::Token(hsm::Error::Locked("PIN".into())), Kind::Unavailable, 70032, "PIN"),
         (Error::Workshop(token()), Kind::Unavailable, 70032, "the token is absent"),

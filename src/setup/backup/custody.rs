@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::manifest::{CaKey, CaToken, SealingToken};
+use super::manifest::{CaKey, CaToken, Generation, SealingToken};
 use super::records;
 use crate::base::Layout;
 use crate::config::{Config, TokenRole, TokenSection};
 use crate::setup::Cause;
+use crate::setup::records::GenerationRecord;
 use crate::store;
 use crate::workshop::{self, WorkshopProcess};
 
@@ -30,34 +31,64 @@ pub(super) fn ca_token(config: &Config, keys: &[hsm::KeyReference]) -> Result<Ca
     Ok(CaToken { label: uri.label, serial: uri.serial, keys })
 }
 
-pub(super) fn sealing_token(config: &Config) -> Result<SealingToken, hsm::Error> {
+pub(super) fn sealing_token(
+    config: &Config,
+    generations: &[GenerationRecord],
+) -> Result<SealingToken, hsm::Error> {
     let uri: hsm::TokenUri = config.vecs.token.uri.parse()?;
-    let wrapping_key = config.vecs.wrapping_key.clone();
-    Ok(SealingToken { label: uri.label, serial: uri.serial, wrapping_key })
+    let generations = generations.iter().map(Generation::of).collect();
+    Ok(SealingToken { label: uri.label, serial: uri.serial, wrapping_key: None, generations })
 }
 
 /// Looks for every key in its token and has it prove itself. What is missing comes back.
 ///
-/// That a wrapping key opens what lies in the database is proved by `vmafdd` whenever it starts.
-pub(super) fn check(layout: &Layout, config: &Config, keys: &[hsm::KeyReference]) -> Vec<Gap> {
-    let mut gaps = Vec::new();
-    let sealing = &config.vecs.token;
-    let proved = WorkshopProcess::start(layout, TokenRole::Sealing, sealing)
-        .and_then(|process| process.prove_wrapping_key(config.vecs.wrapping_key.parse()?));
-    if let Err(cause) = proved {
-        gaps.push(Gap::new(sealing, &format!("wrapping key {}", config.vecs.wrapping_key), cause));
-    }
-    let ca = &config.ca.token;
-    let process = match WorkshopProcess::start(layout, TokenRole::Ca, ca) {
+/// That a sealing key opens what lies in the database is proved by `vmafdd` whenever it starts.
+pub(super) fn check(
+    layout: &Layout,
+    config: &Config,
+    keys: &[hsm::KeyReference],
+    generations: &[GenerationRecord],
+) -> Vec<Gap> {
+    let mut gaps = check_sealing(layout, &config.vecs.token, generations);
+    gaps.extend(check_ca(layout, &config.ca.token, keys));
+    gaps
+}
+
+fn check_sealing(
+    layout: &Layout,
+    token: &TokenSection,
+    generations: &[GenerationRecord],
+) -> Vec<Gap> {
+    let process = match WorkshopProcess::start(layout, TokenRole::Sealing, token) {
         Ok(process) => process,
-        Err(cause) => {
-            gaps.push(Gap::new(ca, "the keys of the CA", cause));
-            return gaps;
-        }
+        Err(cause) => return vec![Gap::new(token, "the sealing keys", cause)],
     };
+    let in_use: Vec<_> = generations.iter().filter(|generation| generation.is_in_use()).collect();
+    prove_each(token, &in_use, |generation| {
+        let GenerationRecord { number, sealing, .. } = generation;
+        let name = format!("the sealing keys of generation {number} (sealing key {sealing})");
+        (name, process.prove_generation(generation.keys()))
+    })
+}
+
+fn check_ca(layout: &Layout, token: &TokenSection, keys: &[hsm::KeyReference]) -> Vec<Gap> {
+    let process = match WorkshopProcess::start(layout, TokenRole::Ca, token) {
+        Ok(process) => process,
+        Err(cause) => return vec![Gap::new(token, "the keys of the CA", cause)],
+    };
+    prove_each(token, keys, |key| (format!("CA key {}", key.id), process.prove_signing_key(key)))
+}
+
+fn prove_each<T>(
+    token: &TokenSection,
+    keys: &[T],
+    prove: impl Fn(&T) -> (String, Result<(), workshop::Error>),
+) -> Vec<Gap> {
+    let mut gaps = Vec::new();
     for key in keys {
-        if let Err(cause) = process.prove_signing_key(key) {
-            let gap = Gap::new(ca, &format!("CA key {}", key.id), cause);
+        let (name, proved) = prove(key);
+        if let Err(cause) = proved {
+            let gap = Gap::new(token, &name, cause);
             let goes_on = gap.is_about_the_key();
             gaps.push(gap);
             // A token that does not answer is not asked again: the next question could spend

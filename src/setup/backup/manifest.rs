@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::Part;
 use super::error::Damage;
+use crate::setup::records::GenerationRecord;
 
 /// The format that is written, and the newest that is read.
 pub(super) const FORMAT: u32 = 1;
@@ -29,7 +30,7 @@ pub(super) struct Manifest {
     pub(super) files: Vec<FileRecord>,
     /// The token that holds the CA's keys.
     pub(super) ca_token: CaToken,
-    /// The token that holds the wrapping key.
+    /// The token that holds the sealing keys.
     pub(super) sealing_token: SealingToken,
 }
 
@@ -65,8 +66,24 @@ pub(super) struct CaKey {
 pub(super) struct SealingToken {
     pub(super) label: Option<String>,
     pub(super) serial: Option<String>,
-    /// `CKA_ID` of the wrapping key, hex.
-    pub(super) wrapping_key: String,
+    /// `CKA_ID` of the one sealing key, hex: in archives of a former version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) wrapping_key: Option<String>,
+    /// Every generation that ever was, the first one first.
+    #[serde(default)]
+    pub(super) generations: Vec<Generation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Generation {
+    pub(super) number: u32,
+    /// `active`, `retiring` or `destroyed`.
+    pub(super) state: String,
+    /// `CKA_ID` of the sealing key, hex.
+    pub(super) sealing: String,
+    /// `CKA_ID` of the wrapping key, hex; null for keys that a former version made.
+    pub(super) wrapping: Option<String>,
 }
 
 /// What every format has in common.
@@ -132,6 +149,22 @@ impl CaKey {
     }
 }
 
+impl Generation {
+    pub(super) fn of(record: &GenerationRecord) -> Self {
+        Self {
+            number: record.number,
+            state: record.state.clone(),
+            sealing: record.sealing.to_string(),
+            wrapping: record.wrapping.map(|id| id.to_string()),
+        }
+    }
+
+    /// Whether its keys must be in the token.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.state != "destroyed"
+    }
+}
+
 pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
@@ -139,7 +172,7 @@ pub(super) fn hex(octets: &[u8]) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{CaKey, CaToken, FORMAT, FileRecord, Manifest, SealingToken};
+    use super::{CaKey, CaToken, FORMAT, FileRecord, Generation, Manifest, SealingToken};
     use crate::setup::backup::content::Part;
     use crate::setup::backup::error::Damage;
 
@@ -160,7 +193,13 @@ pub(super) mod tests {
             sealing_token: SealingToken {
                 label: None,
                 serial: Some("2".to_owned()),
-                wrapping_key: "ef".repeat(32),
+                wrapping_key: None,
+                generations: vec![Generation {
+                    number: 1,
+                    state: "active".to_owned(),
+                    sealing: "ef".repeat(32),
+                    wrapping: Some("0e".repeat(32)),
+                }],
             },
         }
     }

@@ -10,6 +10,8 @@ mod archive;
 mod content;
 mod custody;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod manifest;
 mod records;
 mod relocation;

@@ -63,7 +63,6 @@ mod tests {
         SOFTHSM2_CONF = "/old/lib/tokens/ca/softhsm2.conf"
         OTHER = "/older/lib/tokens/ca"
         [vecs]
-        wrapping_key = "00"
         [vecs.token]
         module = "/m.so"
         uri = "pkcs11:token=sealing"

@@ -20,7 +20,7 @@ use crate::config::{Config, TokenRole};
 use crate::hardening;
 use crate::setup::lock::Lock;
 use crate::setup::softhsm::Home;
-use crate::setup::{Cause, files, init, ownership};
+use crate::setup::{Cause, files, init, ownership, sealing_keys};
 use crate::supervise::{Status, Supervisor};
 
 /// Makes the appliance what the archive says it was. What the tokens lack comes back.
@@ -53,6 +53,9 @@ pub(super) fn restore(
         .map_err(Error::file("cannot read", &copies.path(Part::Configuration)))?;
     let mut config = Config::load(&copies.path(Part::Configuration))?;
     let origin = archive.manifest().root.as_ref().map_or_else(Layout::system, Layout::under);
+    let generations =
+        sealing_keys::in_database(&copies.path(Part::Database(Service::Vmafdd)), &config)
+            .map_err(Error::database(Path::new(Part::Database(Service::Vmafdd).name())))?;
     let moved = relocate(&mut config, &origin, layout);
     let text = if moved { moved_text(&config).into_bytes() } else { text };
 
@@ -67,7 +70,7 @@ pub(super) fn restore(
     drop(copies);
     prepare_softhsm(layout, &config)
         .map_err(|cause| Error::Halfway { done: "every file is in its place", cause })?;
-    let gaps = custody::check(layout, &config, &keys);
+    let gaps = custody::check(layout, &config, &keys, &generations);
     ownership::hand_over(layout)
         .map_err(|cause| Error::Halfway { done: "every file is in its place", cause })?;
     let told = Told { layout, config: &config, archive: &archive, aside, moved };

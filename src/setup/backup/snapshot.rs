@@ -20,7 +20,7 @@ use crate::config::{Config, TokenRole};
 use crate::hardening;
 use crate::setup::lock::Lock;
 use crate::setup::progress::Progress;
-use crate::setup::{Cause, files};
+use crate::setup::{Cause, files, sealing_keys};
 use crate::store;
 
 /// Writes the archive `to`, which must not exist.
@@ -131,6 +131,8 @@ fn describe(layout: &Layout, copies: &Copies) -> Result<(Manifest, Config), Erro
     let config = Config::load(&copy(Part::Configuration))?;
     let keys = custody::ca_keys(&copy(Part::Database(Service::Vmcad)))
         .map_err(Error::database(&layout.database(Service::Vmcad)))?;
+    let generations = sealing_keys::in_database(&copy(Part::Database(Service::Vmafdd)), &config)
+        .map_err(Error::database(&layout.database(Service::Vmafdd)))?;
     let manifest = Manifest {
         format: FORMAT,
         software: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +144,7 @@ fn describe(layout: &Layout, copies: &Copies) -> Result<(Manifest, Config), Erro
         root: layout.root().map(Path::to_owned),
         files: records,
         ca_token: custody::ca_token(&config, &keys).map_err(Cause::from)?,
-        sealing_token: custody::sealing_token(&config).map_err(Cause::from)?,
+        sealing_token: custody::sealing_token(&config, &generations).map_err(Cause::from)?,
     };
     Ok((manifest, config))
 }
@@ -183,11 +185,13 @@ fn farewell(
     to: &Path,
     sha256: &str,
 ) -> String {
-    let mut text = format!(
-        "\n{}\n  SHA-256 {sha256}\n  wrapping key {}\n",
-        to.display(),
-        manifest.sealing_token.wrapping_key
-    );
+    let mut text = format!("\n{}\n  SHA-256 {sha256}\n", to.display());
+    for generation in manifest.sealing_token.generations.iter().filter(|one| one.is_in_use()) {
+        text.push_str(&format!("  sealing key {}\n", generation.sealing));
+        if let Some(wrapping) = &generation.wrapping {
+            text.push_str(&format!("  wrapping key {wrapping}\n"));
+        }
+    }
     for key in &manifest.ca_token.keys {
         text.push_str(&format!("  CA key {}\n", key.id));
     }

@@ -134,7 +134,7 @@ struct Group {
     action: &'static str,
 }
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group {
         id: "records",
         about: "every key on record is there once, with the public key on record",
@@ -168,6 +168,17 @@ const GROUPS: [Group; 4] = [
         why: "the token did, or could not be seen to refuse, what an attacker with the PIN would try",
         action: "treat the key as known to others: make a new one in a token that refuses this, replace what was \
                  issued or sealed with it, and report the fault to the token's vendor",
+    },
+    Group {
+        id: "wrapped-keys",
+        about: "what a wrapping key wrapped cannot be unwrapped as readable",
+        checks: &[Seen::NotTakenOut],
+        doubtful: Severity::Warning,
+        why: "whoever has the PIN and a sealed key could have a private key that was born in the token unwrapped as \
+              something readable. Even a token that refuses this does not stop whoever has the PIN from unwrapping \
+              the key as what it is and wrapping it again under a key of their own",
+        action: "guard the PIN as you guard the keys; use a token that honours CKA_UNWRAP_TEMPLATE, then change the \
+                 sealing keys",
     },
     Group {
         id: "proof",
@@ -232,6 +243,7 @@ const fn words(check: Seen) -> &'static str {
         Seen::NotCopied => "copying it",
         Seen::NotWrapped => "wrapping it under another key",
         Seen::OneUsage => "using it for what it is not for",
+        Seen::NotTakenOut => "unwrapping a wrapped key as readable",
         Seen::Proof => "proof",
     }
 }
@@ -314,7 +326,7 @@ mod tests {
         judge(TokenRole::Ca, seen, true).iter().map(Check::severity).max().unwrap()
     }
 
-    const ALL: [Seen; 11] = [
+    const ALL: [Seen; 12] = [
         Seen::Present,
         Seen::PublicKey,
         Seen::Label,
@@ -325,6 +337,7 @@ mod tests {
         Seen::NotCopied,
         Seen::NotWrapped,
         Seen::OneUsage,
+        Seen::NotTakenOut,
         Seen::Proof,
     ];
 

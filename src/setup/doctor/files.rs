@@ -39,6 +39,11 @@ const TOKEN_FILE: Rule = Rule {
     why: "a software token's files hold its keys, protected by the PIN alone; whoever changes them \
           destroys the token",
 };
+const ISSUERS: Rule = Rule {
+    forbidden: WRITABLE,
+    severity: Severity::Critical,
+    why: "the CA certificates known for a key decide below which names, dates and constraints it signs",
+};
 const CONFIGURATION: Rule = Rule {
     forbidden: WRITABLE,
     severity: Severity::Critical,
@@ -221,6 +226,7 @@ fn token_folders(seen: &Seen<'_>) -> Check {
         }
         folders.push(directory.clone());
     }
+    let issuers = [TokenRole::Ca, TokenRole::Sealing].map(|role| seen.layout.issuers(role.name()));
     let (mut waiting, mut count) = (folders, 0);
     waiting.dedup();
     let mut looked_at = Vec::new();
@@ -228,7 +234,9 @@ fn token_folders(seen: &Seen<'_>) -> Check {
         if looked_at.contains(&path) {
             continue;
         }
-        if let Some(found) = look(&mut check, seen, &path, &TOKEN_FILE) {
+        let is_issuer = issuers.iter().any(|folder| path.starts_with(folder));
+        let rule = if is_issuer { &ISSUERS } else { &TOKEN_FILE };
+        if let Some(found) = look(&mut check, seen, &path, rule) {
             count += 1;
             if found.is_dir() {
                 waiting.extend(entries(&mut check, &path));

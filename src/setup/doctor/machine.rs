@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use secret_memory::Protection;
+
 use super::processes;
 use super::report::{Check, Severity, moment};
 use super::seen::Seen;
@@ -17,7 +19,7 @@ const FEW_INODES: u64 = 1000;
 const BEFORE_THIS_PROGRAM: UnixTime = 1_767_225_600;
 
 pub(super) fn all(seen: &Seen<'_>) -> Vec<Check> {
-    vec![swap(seen), core_pattern(), clock(seen), disk(seen)]
+    vec![swap(seen), hidden_pages(), core_pattern(), clock(seen), disk(seen)]
 }
 
 fn swap(seen: &Seen<'_>) -> Check {
@@ -71,6 +73,29 @@ fn kept_out_of_swap(pid: u32) -> bool {
         let limit = Path::new("/sys/fs/cgroup").join(group).join("memory.swap.max");
         fs::read_to_string(limit).is_ok_and(|text| text.trim() == "0")
     })
+}
+
+/// What a program of ours gets here and now; a service has the limit of its unit.
+fn hidden_pages() -> Check {
+    let mut check = Check::new("machine.secret-memory", "the kernel hides the pages of secrets");
+    let level = secret_memory::protection();
+    check.saw(format!("secrets of this process are kept in {level}"));
+    let (severity, why, action) = match level {
+        Protection::Hidden => return check,
+        Protection::Locked => (
+            Severity::Notice,
+            "secrets stay out of swap and core dumps, but whoever may read the memory of a service sees them",
+            "use a kernel with memfd_secret (Linux 6.5, or 5.14 with secretmem.enable=1), and allow the call \
+             where a filter forbids it",
+        ),
+        Protection::Heap => (
+            Severity::Warning,
+            "under memory pressure secrets can reach a disk",
+            "raise the limit on locked memory to 16 MiB (LimitMEMLOCK=16M in a unit, `ulimit -l 16384`)",
+        ),
+    };
+    check.find(severity, format!("secrets of this process are kept in {level}"), why, action);
+    check
 }
 
 fn core_pattern() -> Check {

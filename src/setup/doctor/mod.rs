@@ -4,6 +4,7 @@
 //! at itself, from what the services answer, and from an examination of each token in a child process
 //! of its own. docs/DOCTOR.md lists the checks and the JSON structure.
 
+mod agents;
 mod certificates;
 mod configuration;
 mod custody;
@@ -94,6 +95,7 @@ fn examine(layout: &Layout, now: UnixTime) -> Report {
         private_keys::all,
         services::all,
         processes::all,
+        agents::all,
         machine::all,
         certificates::all,
     ] {

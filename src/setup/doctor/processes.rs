@@ -9,9 +9,6 @@ use super::seen::Seen;
 use crate::base::{Layout, Service};
 use crate::config::TokenRole;
 
-/// From the health of a service that the kernel does not confine.
-const NOT_PROTECTED: &str = "token directory not protected";
-
 pub(super) fn all(seen: &Seen<'_>) -> Vec<Check> {
     vec![core_dumps(seen), token_folder(seen)]
 }
@@ -53,10 +50,16 @@ fn core_dumps(seen: &Seen<'_>) -> Check {
     check
 }
 
-/// The key workshop of `vmcad` is one.
-fn children(pid: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+/// Key workshops and token agents are some. Each thread has its own.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let texts =
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    texts
+        .flat_map(|text| {
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 struct Found {
@@ -132,10 +135,10 @@ fn token_folder(seen: &Seen<'_>) -> Check {
             check.saw(format!("{service} does not answer"));
             continue;
         };
-        if health.detail.as_ref().is_some_and(|detail| detail.contains(NOT_PROTECTED)) {
+        if let Some(why) = &health.unconfined {
             check.find(
                 Severity::Warning,
-                format!("{service} can write to the folder of the {role} token"),
+                format!("{service} can write to the folder of the {role} token: {why}"),
                 "a login while the disk is full destroys a software token that can be written to",
                 "use a kernel with Landlock (Linux 5.13 and later, lsm=landlock), or mount the folder read-only \
                  for the service",

@@ -2,14 +2,11 @@
 
 use super::report::{Check, Severity};
 use super::seen::Seen;
-use crate::api::{Health, State};
+use crate::api::{AlarmKind, Health, State};
 use crate::base::Service;
 
-/// From the health of `vmcad`: signatures whose outcome nobody knows.
-const UNFINISHED: &str = "intended and have no recorded outcome";
-
 pub(super) fn all(seen: &Seen<'_>) -> Vec<Check> {
-    vec![health(seen), unfinished(seen)]
+    vec![health(seen), alarms(seen), unfinished(seen)]
 }
 
 fn health(seen: &Seen<'_>) -> Check {
@@ -66,16 +63,45 @@ fn judge(check: &mut Check, service: Service, health: &Health) {
     );
 }
 
+/// What no retry cures: said apart from the services' health, so that it is not one sentence among others.
+fn alarms(seen: &Seen<'_>) -> Check {
+    let mut check = Check::new("services.alarms", "no token needs a person");
+    for (service, answer) in &seen.health {
+        let Some(alarm) = answer.as_ref().ok().and_then(Health::alarm) else { continue };
+        let (why, action) = match alarm.kind {
+            AlarmKind::Pin => (
+                "the PIN is not tried again, because the next wrong one could lock the token: what its key does is \
+                 not done until then",
+                "correct the PIN source, try the PIN once with the vendor's tool, then restart the service",
+            ),
+            AlarmKind::Quarantine => (
+                "the token did not do what it was asked for and said that it did: a fault of the token or its \
+                 module, or an attack; nothing it makes is used",
+                "keep the token and the log, find the cause, and restart the service only when it is known",
+            ),
+            AlarmKind::Replaced => (
+                "whoever put it there may hope that it is used, or that keys are made in it",
+                "bring back the right token, or the copy of its folder; no restart is needed. If nobody exchanged \
+                 it on purpose, treat it as an attack",
+            ),
+        };
+        check.find(
+            Severity::Critical,
+            format!("alarm of {service} ({}): {}", alarm.kind.word(), alarm.what),
+            why,
+            action,
+        );
+    }
+    check
+}
+
 fn unfinished(seen: &Seen<'_>) -> Check {
     let mut check = Check::new("services.unfinished", "every intended signature has an outcome");
-    let Some(detail) = seen.health_of(Service::Vmcad).and_then(|health| health.detail.as_ref())
-    else {
-        return check;
-    };
-    if detail.contains(UNFINISHED) {
+    let count = seen.health_of(Service::Vmcad).map_or(0, |health| health.unfinished_intents);
+    if count > 0 {
         check.find(
             Severity::Notice,
-            detail.as_str(),
+            format!("signatures of vmcad that were intended and have no recorded outcome: {count}"),
             "vmcad died, or its disk was full, while the token worked: the token may have made a signature \
              that was given to nobody",
             "look into the journal of vmcad for intents without an outcome, and note why they are there",

@@ -6,8 +6,11 @@ use super::custody;
 use super::report::{Check, Severity};
 use super::seen::{Seen, said};
 use crate::api::ca::{KEYS, Key};
+use crate::api::{AlarmKind, Health};
 use crate::base::{Service, sentences};
 use crate::config::{TokenRole, TokenSection};
+use crate::setup::records::GenerationRecord;
+use crate::setup::sealing_keys;
 use crate::workshop::{self, WorkshopProcess};
 
 /// What is said of a token, and what was seen in it if it could be examined.
@@ -24,24 +27,16 @@ pub(super) fn examine(seen: &Seen<'_>, role: TokenRole) -> (Vec<Check>, Option<E
         );
         return (vec![check], None);
     }
-    let expected = match expected(seen, role) {
-        Ok(expected) => expected,
-        Err(why) => {
-            check.find(
-                Severity::Critical,
-                format!("the {role} token was not examined: {why}"),
-                NOT_SHOWN,
-                "correct [vecs] wrapping_key in sealwright.toml",
-            );
-            return (vec![check], None);
-        }
-    };
-    if !expected.complete {
+    let (expected, silent) = expected(seen, role);
+    if !silent.is_empty() {
+        let silent = silent.join(" and ");
         check.find(
             Severity::Warning,
-            format!("the keys in the {role} token could not be compared with the records: vmcad does not answer"),
+            format!(
+                "the keys in the {role} token could not be compared with the records: {silent} does not answer"
+            ),
             "a key that was replaced, or that nobody knows, is not seen",
-            "run `service-control --start vmcad`, then the doctor again",
+            format!("run `service-control --start {silent}`, then the doctor again"),
         );
     }
     let complete = expected.complete;
@@ -80,13 +75,13 @@ fn hindrance(
     section: &TokenSection,
 ) -> Option<(Severity, String, &'static str)> {
     let service = service_of(role);
-    // Whatever a service says about a PIN: the next wrong one could be the last, so none is tried here.
-    if let Some(detail) = seen.health_of(service).and_then(|health| health.detail.as_ref())
-        && detail.contains("PIN")
+    // The next wrong PIN could be the last, so none is tried here.
+    if let Some(alarm) = seen.health_of(service).and_then(Health::alarm)
+        && alarm.kind == AlarmKind::Pin
     {
         return Some((
             Severity::Critical,
-            format!("{service} says \"{detail}\", and no PIN is tried after that"),
+            format!("{service} says \"{}\", and no PIN is tried after that", alarm.what),
             "correct the PIN source, restart the service, and run the doctor again when the service is well",
         ));
     }
@@ -118,42 +113,62 @@ const fn service_of(role: TokenRole) -> Service {
     }
 }
 
-/// What must be in the token. Where one token serves both roles, the keys of both are.
-fn expected(seen: &Seen<'_>, role: TokenRole) -> Result<Expected, String> {
+/// What must be in the token, and which services do not say what else must be. Where one token serves
+/// both roles, the keys of both are.
+fn expected(seen: &Seen<'_>, role: TokenRole) -> (Expected, Vec<&'static str>) {
     let (ca, sealing) = (seen.config.token(TokenRole::Ca), seen.config.token(TokenRole::Sealing));
     let shared = ca.module == sealing.module && ca.uri == sealing.uri;
-    let mut expected = Expected { keys: Vec::new(), complete: true };
+    let (mut keys, mut silent) = (Vec::new(), Vec::new());
     if role == TokenRole::Ca || shared {
         match ca_keys(seen) {
-            Ok(keys) => {
-                for key in keys {
-                    expected.keys.push(ExpectedKey::Signing {
-                        id: said(key.key_id.parse())?,
-                        public_key_sha256: Some(key.public_key_sha256),
-                        imported: Some(key.imported),
-                    });
-                }
-            }
-            Err(_silent) => expected.complete = false,
+            Ok(found) => keys.extend(found),
+            Err(_silent) => silent.push(Service::Vmcad.name()),
         }
     }
     if role == TokenRole::Sealing || shared {
-        expected
-            .keys
-            .push(ExpectedKey::Wrapping { id: said(seen.config.vecs.wrapping_key.parse())? });
+        match generations(seen) {
+            Ok(found) => keys.extend(sealing_keys_of(&found)),
+            Err(_silent) => silent.push(Service::Vmafdd.name()),
+        }
     }
-    Ok(expected)
+    (Expected { keys, complete: silent.is_empty() }, silent)
 }
 
-fn ca_keys(seen: &Seen<'_>) -> Result<Vec<Key>, String> {
-    said(seen.client(Service::Vmcad).get(KEYS))
+fn ca_keys(seen: &Seen<'_>) -> Result<Vec<ExpectedKey>, String> {
+    let keys: Vec<Key> = said(seen.client(Service::Vmcad).get(KEYS))?;
+    keys.into_iter()
+        .map(|key| {
+            Ok(ExpectedKey::Signing {
+                id: said(key.key_id.parse())?,
+                public_key_sha256: Some(key.public_key_sha256),
+                imported: Some(key.imported),
+            })
+        })
+        .collect()
+}
+
+/// From the service, or from its database where it does not answer.
+fn generations(seen: &Seen<'_>) -> Result<Vec<GenerationRecord>, String> {
+    let database = seen.layout.database(Service::Vmafdd);
+    said(sealing_keys::of_service(&seen.client(Service::Vmafdd)))
+        .or_else(|_silent| said(sealing_keys::in_database(&database, seen.config)))
+}
+
+/// Both keys of every generation that was not destroyed.
+fn sealing_keys_of(generations: &[GenerationRecord]) -> impl Iterator<Item = ExpectedKey> {
+    generations.iter().filter(|generation| generation.is_in_use()).flat_map(|generation| {
+        let sealing = ExpectedKey::Sealing { id: generation.sealing };
+        let wrapping = generation.wrapping.map(|id| ExpectedKey::Wrapping { id });
+        std::iter::once(sealing).chain(wrapping)
+    })
 }
 
 /// A key that was being made while the doctor looked is no stranger any more.
 fn forget_the_newest(seen: &Seen<'_>, role: TokenRole, strangers: &mut Vec<Stranger>) {
-    if role != TokenRole::Ca || strangers.is_empty() {
+    if strangers.is_empty() {
         return;
     }
-    let keys = ca_keys(seen).unwrap_or_default();
-    strangers.retain(|stranger| keys.iter().all(|key| key.key_id != stranger.id));
+    let known: Vec<String> =
+        expected(seen, role).0.keys.iter().map(|key| key.id().to_string()).collect();
+    strangers.retain(|stranger| !known.contains(&stranger.id));
 }

@@ -6,9 +6,10 @@ use super::alternative_names::AlternativeNames;
 use super::certificate::Certificate;
 use super::error::{ChainError, Error};
 use super::name::Name;
-use super::{extension, oid, time};
+use super::{oid, time};
 use crate::base::UnixTime;
-use name_constraints::{NameConstraints, Names};
+pub use name_constraints::NameConstraints;
+use name_constraints::Names;
 
 /// Longest chain that OpenSSL follows by default, and so the longest that clients can use.
 const MAX_LENGTH: usize = 10;
@@ -339,15 +340,13 @@ fn constraints_of(
     certificate: &Certificate,
     at: &Place,
 ) -> Result<Option<NameConstraints>, ChainError> {
-    extension::find(&certificate.parts().extensions, oid::NAME_CONSTRAINTS)
-        .map(|extension| {
-            NameConstraints::read(&extension.value, extension.critical).map_err(|error| {
-                ChainError::Constraint(error.into_refusal().reworded(|why| {
-                    format!("{at} has name constraints that cannot be followed: {why}")
-                }))
-            })
-        })
-        .transpose()
+    NameConstraints::of(certificate).map_err(|error| {
+        ChainError::Constraint(
+            error.into_refusal().reworded(|why| {
+                format!("{at} has name constraints that cannot be followed: {why}")
+            }),
+        )
+    })
 }
 
 #[cfg(test)]

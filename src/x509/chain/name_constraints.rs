@@ -9,10 +9,10 @@ use crate::x509::error::Error;
 use crate::x509::general_name::GeneralName;
 use crate::x509::hash_name;
 use crate::x509::name::Name;
-use crate::x509::oid;
+use crate::x509::{extension, oid};
 
 /// The constraints of one CA certificate.
-pub(super) struct NameConstraints {
+pub struct NameConstraints {
     permitted: Vec<GeneralName>,
     excluded: Vec<GeneralName>,
 }
@@ -63,9 +63,27 @@ impl Names {
 }
 
 impl NameConstraints {
+    /// The constraints of this CA certificate, where it has any.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when they cannot be read, or are critical and not understood here.
+    pub fn of(ca: &Certificate) -> Result<Option<Self>, Error> {
+        extension::find(&ca.parts().extensions, oid::NAME_CONSTRAINTS)
+            .map(|extension| Self::read(&extension.value, extension.critical))
+            .transpose()
+    }
+
+    /// Whether a leaf with this subject and these alternative names is allowed.
+    ///
+    /// # Errors
+    /// Which name is not, and why.
+    pub fn permit_leaf(&self, subject: &Name, names: &AlternativeNames) -> Result<(), String> {
+        self.check(&Names::of_leaf(subject, names))
+    }
+
     /// Reads the value of the extension. A constraint that cannot be followed is refused when the
     /// extension is critical, and does not bind when it is not.
-    pub(super) fn read(value: &[u8], critical: bool) -> Result<Self, Error> {
+    pub(in crate::x509) fn read(value: &[u8], critical: bool) -> Result<Self, Error> {
         let unreadable = asn1::unreadable("the name constraints");
         let mut parts = Element::only(value, asn1::SEQUENCE)
             .and_then(|constraints| constraints.elements())

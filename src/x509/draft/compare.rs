@@ -63,8 +63,8 @@ impl<'a> Expected<'a> {
 /// What a certificate must say.
 pub(super) struct Certificate<'a> {
     pub serial: &'a [u8; 16],
-    /// The issuer's certificate in DER; none where the certificate signs itself.
-    pub issuer: Option<&'a [u8]>,
+    /// Who signs; none where the certificate signs itself.
+    pub issuer: Option<&'a Issuer>,
     pub not_before: UnixTime,
     pub not_after: UnixTime,
     pub subject: &'a [u8],
@@ -72,23 +72,31 @@ pub(super) struct Certificate<'a> {
     pub extensions: Vec<Expected<'a>>,
 }
 
-pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<(), Error> {
+/// What a comparison has read, for another one.
+pub(super) struct Compared(TbsCertificate);
+
+pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<Compared, Error> {
     let tbs = TbsCertificate::from_der(draft.tbs()).map_err(undecodable)?;
     let own_key = Spki::from_der(expected.public_key).map_err(undecodable)?;
+    let own_identifier = key_identifier(&own_key);
+    let itself;
     let issuer = match expected.issuer {
-        Some(certificate) => Issuer::read(certificate)?,
-        None => Issuer {
-            name: expected.subject.to_vec(),
-            key: key_kind(&own_key)?,
-            identifier: key_identifier(&own_key),
-        },
+        Some(issuer) => issuer,
+        None => {
+            itself = Issuer {
+                name: expected.subject.to_vec(),
+                key: key_kind(&own_key)?,
+                identifier: own_identifier.clone(),
+            };
+            &itself
+        }
     };
-    let keys = Keys { own: Some(key_identifier(&own_key)), issuer: Some(issuer.identifier) };
+    let keys = Keys { own: Some(&own_identifier), issuer: Some(&issuer.identifier) };
     same("encoding", encoded(&tbs)?, draft.tbs())?;
     same("version", tbs.version(), Version::V3)?;
     same("serial number", tbs.serial_number().as_bytes(), &expected.serial[..])?;
     algorithm(tbs.signature(), draft, issuer.key)?;
-    same("issuer", encoded(tbs.issuer())?, issuer.name)?;
+    same("issuer", &encoded(tbs.issuer())?, &issuer.name)?;
     moment("notBefore", &tbs.validity().not_before, expected.not_before)?;
     moment("notAfter", &tbs.validity().not_after, expected.not_after)?;
     same("subject", encoded(tbs.subject())?, expected.subject)?;
@@ -96,12 +104,13 @@ pub(super) fn certificate(draft: &Draft, expected: &Certificate<'_>) -> Result<(
     same("unique identifier", tbs.issuer_unique_id(), &None)?;
     same("unique identifier", tbs.subject_unique_id(), &None)?;
     let extensions = tbs.extensions().map_or(&[][..], Vec::as_slice);
-    all_extensions(extensions, &expected.extensions, &keys)
+    all_extensions(extensions, &expected.extensions, &keys)?;
+    Ok(Compared(tbs))
 }
 
 /// Subject and key of a leaf against the request that it is for, as that was sent.
-pub(super) fn leaf_of_request(draft: &Draft, request: &[u8]) -> Result<(), Error> {
-    let tbs = TbsCertificate::from_der(draft.tbs()).map_err(undecodable)?;
+pub(super) fn leaf_of_request(leaf: &Compared, request: &[u8]) -> Result<(), Error> {
+    let Compared(tbs) = leaf;
     // Field by field: the attributes after these may be missing, which CertReqInfo does not take.
     let (subject, key) = SliceReader::new(request)
         .and_then(|mut request| {
@@ -122,14 +131,14 @@ pub(super) fn leaf_of_request(draft: &Draft, request: &[u8]) -> Result<(), Error
 }
 
 /// What a draft takes over from the issuer's certificate, read from its octets.
-struct Issuer {
+pub(super) struct Issuer {
     name: Vec<u8>,
     key: KeyAlgorithm,
     identifier: Vec<u8>,
 }
 
 impl Issuer {
-    fn read(certificate: &[u8]) -> Result<Self, Error> {
+    pub(super) fn read(certificate: &[u8]) -> Result<Self, Error> {
         let certificate = x509_cert::Certificate::from_der(certificate).map_err(undecodable)?;
         let tbs = certificate.tbs_certificate();
         let key = tbs.subject_public_key_info();
@@ -146,9 +155,9 @@ impl Issuer {
 }
 
 /// Key identifiers that extensions must name.
-struct Keys {
-    own: Option<Vec<u8>>,
-    issuer: Option<Vec<u8>>,
+struct Keys<'a> {
+    own: Option<&'a [u8]>,
+    issuer: Option<&'a [u8]>,
 }
 
 fn key_identifier(key: &Spki) -> Vec<u8> {
@@ -204,7 +213,7 @@ pub(super) fn revocation_list(
 ) -> Result<(), Error> {
     let list = <TbsCertList>::from_der(draft.tbs()).map_err(undecodable)?;
     let issuer = Issuer::read(issuer)?;
-    let keys = Keys { own: None, issuer: Some(issuer.identifier) };
+    let keys = Keys { own: None, issuer: Some(&issuer.identifier) };
     same("encoding", encoded(&list)?, draft.tbs())?;
     same("version", list.version, Version::V2)?;
     algorithm(&list.signature, draft, issuer.key)?;
@@ -243,7 +252,7 @@ pub(super) fn revocation_list(
 fn all_extensions(
     found: &[Extension],
     expected: &[Expected<'_>],
-    keys: &Keys,
+    keys: &Keys<'_>,
 ) -> Result<(), Error> {
     same("number of extensions", found.len(), expected.len())?;
     found
@@ -252,7 +261,7 @@ fn all_extensions(
         .try_for_each(|(found, expected)| one_extension(found, expected, keys))
 }
 
-fn one_extension(found: &Extension, expected: &Expected<'_>, keys: &Keys) -> Result<(), Error> {
+fn one_extension(found: &Extension, expected: &Expected<'_>, keys: &Keys<'_>) -> Result<(), Error> {
     same("criticality of an extension", found.critical, expected.critical)?;
     match &expected.content {
         Content::AlternativeNames(names) => {
@@ -271,7 +280,7 @@ fn one_extension(found: &Extension, expected: &Expected<'_>, keys: &Keys) -> Res
         }
         Content::SubjectKeyIdentifier => {
             let found: SubjectKeyIdentifier = decoded(found, "2.5.29.14")?;
-            same("subjectKeyIdentifier", Some(found.0.as_bytes()), keys.own.as_deref())
+            same("subjectKeyIdentifier", Some(found.0.as_bytes()), keys.own)
         }
         Content::AuthorityKeyIdentifier => {
             let found: AuthorityKeyIdentifier = decoded(found, "2.5.29.35")?;
@@ -279,7 +288,7 @@ fn one_extension(found: &Extension, expected: &Expected<'_>, keys: &Keys) -> Res
             same("authorityCertSerialNumber", found.authority_cert_serial_number.is_none(), true)?;
             let found = found.key_identifier.as_ref().map(|octets| octets.as_bytes());
             same("authorityKeyIdentifier", found.is_some(), true)?;
-            same("authorityKeyIdentifier", found, keys.issuer.as_deref())
+            same("authorityKeyIdentifier", found, keys.issuer)
         }
         Content::CaIssuers(url) => {
             let found: AuthorityInfoAccessSyntax = decoded(found, "1.3.6.1.5.5.7.1.1")?;

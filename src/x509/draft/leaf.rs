@@ -5,15 +5,16 @@ use rcgen::{CertificateParams, Issuer, SerialNumber};
 
 use super::super::asn1::{self, context};
 use super::super::certificate::Certificate;
+use super::super::csr::Csr;
 use super::super::error::{Error, Refusal};
 use super::super::extension::KeyUsage;
 use super::super::name::Name;
 use super::super::public_key::PublicKey;
-use super::super::{AlternativeNames, oid, signature, time};
+use super::super::{AlternativeNames, oid, signature, tbs, time};
 use super::compare::{self, Content, Expected};
 use super::recorder::Recorder;
 use super::{Draft, custom, exact};
-use crate::base::UnixTime;
+use crate::base::{KeyAlgorithm, UnixTime};
 
 /// Everything an end-entity certificate says.
 pub struct LeafTemplate {
@@ -41,66 +42,102 @@ pub struct LeafTemplate {
     pub ca_issuers_url: Option<String>,
 }
 
+/// What a CA's certificate gives to every leaf below it, read once.
+pub struct LeafIssuer {
+    name: Vec<u8>,
+    algorithm: KeyAlgorithm,
+    identifier: Vec<u8>,
+    /// The same, read by the decoder that compares.
+    again: compare::Issuer,
+}
+
+impl LeafIssuer {
+    /// Reads the certificate of a CA.
+    ///
+    /// # Errors
+    /// Its key is none that signs here.
+    pub fn of(certificate: &Certificate) -> Result<Self, Error> {
+        Ok(Self {
+            name: certificate.subject().as_der().to_vec(),
+            algorithm: certificate.public_key()?.algorithm(),
+            identifier: super::identifier_of(certificate)?,
+            again: compare::Issuer::read(certificate.as_der())?,
+        })
+    }
+
+    /// Builds the draft of a leaf for a request: subject and key are the request's, octet for octet. The
+    /// request is read again, by the decoder that compares drafts.
+    ///
+    /// # Errors
+    /// As [`draft_leaf`]; [`Error::Building`] when the draft differs from the request.
+    pub fn draft_for(&self, template: &LeafTemplate, request: &Csr) -> Result<Draft, Error> {
+        let (draft, compared) = self.draft(template)?;
+        compare::leaf_of_request(&compared, request.as_der())?;
+        Ok(draft)
+    }
+
+    fn draft(&self, template: &LeafTemplate) -> Result<(Draft, compare::Compared), Error> {
+        super::check_serial(&template.serial)?;
+        super::check_validity(template.not_before, template.not_after)?;
+        if template.subject.is_empty() && template.alternative_names.is_empty() {
+            return Err(Error::Field(
+                "the certificate would name nobody: give a subject or an alternative name".into(),
+            ));
+        }
+        let purposes = read_purposes(&template.extended_key_usage)?;
+
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(&template.serial));
+        params.not_before = time::calendar(template.not_before)?;
+        params.not_after = time::calendar(template.not_after)?;
+        params.distinguished_name = super::placeholder_name(&template.subject);
+        params.subject_alt_names = super::san_types(&template.alternative_names)?;
+        params.custom_extensions = extensions(template, &purposes, &self.identifier)?;
+
+        let recorder = Recorder::new(self.algorithm);
+        // rcgen's own notion of the issuer is used for nothing but its name, which is replaced.
+        let stand_in = Issuer::new(CertificateParams::default(), &recorder);
+        let outcome = params.signed_by(&Recorder::new(template.public_key.algorithm()), &stand_in);
+        drop(stand_in);
+        let built = recorder.finish(outcome)?;
+
+        let tbs = exact::certificate(
+            &built,
+            &self.name,
+            template.subject.as_der(),
+            template.public_key.as_der(),
+        )?;
+        let draft = Draft { tbs, signature_algorithm: signature::identifier_for(self.algorithm) };
+        let compared = self.compare(&draft, template)?;
+        Ok((draft, compared))
+    }
+
+    /// The draft against template and issuer, by the independent decoder.
+    pub(super) fn compare(
+        &self,
+        draft: &Draft,
+        template: &LeafTemplate,
+    ) -> Result<compare::Compared, Error> {
+        let purposes = read_purposes(&template.extended_key_usage)?;
+        compare::certificate(
+            draft,
+            &compare::Certificate {
+                serial: &template.serial,
+                issuer: Some(&self.again),
+                not_before: template.not_before,
+                not_after: template.not_after,
+                subject: template.subject.as_der(),
+                public_key: template.public_key.as_der(),
+                extensions: expected(template, &purposes),
+            },
+        )
+    }
+}
+
 /// Builds the draft of a leaf. Extensions stand in VMCA's order: subjectAltName, keyUsage,
 /// extKeyUsage, subjectKeyIdentifier, authorityKeyIdentifier, authorityInfoAccess.
 pub fn draft_leaf(template: &LeafTemplate, issuer: &Certificate) -> Result<Draft, Error> {
-    super::check_serial(&template.serial)?;
-    super::check_validity(template.not_before, template.not_after)?;
-    if template.subject.is_empty() && template.alternative_names.is_empty() {
-        return Err(Error::Field(
-            "the certificate would name nobody: give a subject or an alternative name".into(),
-        ));
-    }
-    let purposes = read_purposes(&template.extended_key_usage)?;
-    let issuer_key = issuer.public_key()?;
-    let issuer_identifier = super::identifier_of(issuer)?;
-
-    let mut params = CertificateParams::default();
-    params.serial_number = Some(SerialNumber::from_slice(&template.serial));
-    params.not_before = time::calendar(template.not_before)?;
-    params.not_after = time::calendar(template.not_after)?;
-    params.distinguished_name = super::placeholder_name(&template.subject);
-    params.subject_alt_names = super::san_types(&template.alternative_names)?;
-    params.custom_extensions = extensions(template, &purposes, &issuer_identifier)?;
-
-    let recorder = Recorder::new(issuer_key.algorithm());
-    // rcgen's own notion of the issuer is used for nothing but its name, which is replaced.
-    let stand_in = Issuer::new(CertificateParams::default(), &recorder);
-    let outcome = params.signed_by(&Recorder::new(template.public_key.algorithm()), &stand_in);
-    drop(stand_in);
-    let built = recorder.finish(outcome)?;
-
-    let tbs = exact::certificate(
-        &built,
-        issuer.subject().as_der(),
-        template.subject.as_der(),
-        template.public_key.as_der(),
-    )?;
-    let draft =
-        Draft { tbs, signature_algorithm: signature::identifier_for(issuer_key.algorithm()) };
-    compare_with(&draft, template, issuer)?;
-    Ok(draft)
-}
-
-/// The draft against template and issuer, by the independent decoder.
-pub(super) fn compare_with(
-    draft: &Draft,
-    template: &LeafTemplate,
-    issuer: &Certificate,
-) -> Result<(), Error> {
-    let purposes = read_purposes(&template.extended_key_usage)?;
-    compare::certificate(
-        draft,
-        &compare::Certificate {
-            serial: &template.serial,
-            issuer: Some(issuer.as_der()),
-            not_before: template.not_before,
-            not_after: template.not_after,
-            subject: template.subject.as_der(),
-            public_key: template.public_key.as_der(),
-            extensions: expected(template, &purposes),
-        },
-    )
+    Ok(LeafIssuer::of(issuer)?.draft(template)?.0)
 }
 
 /// Everything after subjectAltName. rcgen would write authorityKeyIdentifier first, keyUsage
@@ -138,11 +175,7 @@ fn extensions(
     ));
     if let Some(url) = &template.ca_issuers_url {
         AlternativeNames::default().add_uri(url)?;
-        let access = asn1::sequence(&[
-            &asn1::object_identifier(&oid::CA_ISSUERS),
-            &asn1::encode(context(6), &[url.as_bytes()]),
-        ]);
-        extensions.push(custom(oid::AUTHORITY_INFO_ACCESS, false, asn1::sequence(&[&access])));
+        extensions.push(custom(oid::AUTHORITY_INFO_ACCESS, false, tbs::write_ca_issuers(url)));
     }
     Ok(extensions)
 }

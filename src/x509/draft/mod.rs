@@ -17,7 +17,6 @@ mod tests;
 
 use super::asn1;
 use super::certificate::Certificate;
-use super::csr::Csr;
 use super::error::{Error, Refusal};
 use super::name::Name;
 use super::signed;
@@ -28,7 +27,7 @@ use rcgen::{CustomExtension, DistinguishedName, SanType};
 pub use ca::{CaTemplate, draft_self_signed_ca};
 pub use crl::{CrlTemplate, RevokedEntry, draft_crl};
 pub use csr::{CsrTemplate, csr_pem, draft_csr};
-pub use leaf::{LeafTemplate, draft_leaf};
+pub use leaf::{LeafIssuer, LeafTemplate, draft_leaf};
 
 use super::alternative_names::AlternativeNames;
 
@@ -53,15 +52,6 @@ impl Draft {
     /// The AlgorithmIdentifier beside the signature, in DER.
     pub fn signature_algorithm(&self) -> &[u8] {
         &self.signature_algorithm
-    }
-
-    /// Whether the draft of a leaf has subject and key of this request, octet for octet. The request
-    /// is read again, by the decoder that compares drafts.
-    ///
-    /// # Errors
-    /// [`Error::Building`] when they differ; then nothing may be signed.
-    pub fn check_request(&self, request: &Csr) -> Result<(), Error> {
-        compare::leaf_of_request(self, request.as_der())
     }
 
     /// SEQUENCE { tbs, algorithm, BIT STRING signature }, in DER.
@@ -143,7 +133,7 @@ fn custom(kind: ObjectIdentifier, critical: bool, content: Vec<u8>) -> CustomExt
 
 /// What authorityKeyIdentifier says about this issuer: its own subjectKeyIdentifier, or, for an
 /// issuer without one, the identifier of RFC 5280, 4.2.1.2, method 1.
-fn identifier_of(issuer: &Certificate) -> Result<Vec<u8>, Error> {
+pub(super) fn identifier_of(issuer: &Certificate) -> Result<Vec<u8>, Error> {
     match issuer.subject_key_identifier() {
         Some(identifier) => Ok(identifier),
         None => Ok(issuer.public_key()?.key_identifier().to_vec()),

@@ -39,7 +39,7 @@ pub(super) fn from_pem(octets: &[u8]) -> Result<Pair, Error> {
 }
 
 /// PrivateKeyInfo (RFC 5208) or OneAsymmetricKey (RFC 5958).
-fn from_pkcs8(octets: &[u8]) -> Result<Pair, Error> {
+pub(super) fn from_pkcs8(octets: &[u8]) -> Result<Pair, Error> {
     let (kind, curve, key) = read_pkcs8(octets).map_err(asn1::unreadable("the private key"))?;
     match (kind, curve) {
         (oid::RSA_ENCRYPTION, _) => rsa_from_pkcs1(key),
@@ -53,9 +53,9 @@ fn from_pkcs8(octets: &[u8]) -> Result<Pair, Error> {
     }
 }
 
-type Pkcs8<'a> = (ObjectIdentifier, Option<ObjectIdentifier>, &'a [u8]);
+pub(in crate::x509) type Pkcs8<'a> = (ObjectIdentifier, Option<ObjectIdentifier>, &'a [u8]);
 
-fn read_pkcs8(octets: &[u8]) -> der::Result<Pkcs8<'_>> {
+pub(in crate::x509) fn read_pkcs8(octets: &[u8]) -> der::Result<Pkcs8<'_>> {
     let mut parts = Element::only(octets, asn1::SEQUENCE)?.elements()?;
     parts.next()?.small_unsigned()?;
     let mut algorithm = parts.expect(asn1::SEQUENCE)?.elements()?;

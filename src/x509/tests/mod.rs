@@ -1,4 +1,4 @@
 //! What the tests of this floor share, and the test that damages everything.
 
-pub(super) mod judge;
+pub(crate) mod judge;
 mod robustness;

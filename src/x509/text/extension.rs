@@ -26,6 +26,13 @@ pub(super) fn printable(octets: &[u8]) -> String {
         .collect()
 }
 
+/// Text that somebody put into a certificate. OpenSSL prints control characters in it as they are; here they become dots, so
+/// that it can neither forge a line nor tell a terminal to do something.
+pub(super) fn shown(octets: &[u8]) -> String {
+    let plain = |found: char| if found.is_control() { '.' } else { found };
+    String::from_utf8_lossy(octets).chars().map(plain).collect()
+}
+
 fn known(extension: &Extension, indent: usize) -> Option<String> {
     let value = &extension.value;
     let line = |text: String| format!("{:indent$}{text}", "");
@@ -72,7 +79,7 @@ fn known(extension: &Extension, indent: usize) -> Option<String> {
         oid::PRIVATE_KEY_USAGE_PERIOD => usage_period(value).map(line),
         oid::NETSCAPE_COMMENT => {
             let comment = Element::only(value, asn1::IA5_STRING).ok()?;
-            Some(line(String::from_utf8_lossy(comment.value).into_owned()))
+            Some(line(shown(comment.value)))
         }
         _ => None,
     }

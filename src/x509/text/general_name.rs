@@ -4,6 +4,7 @@ use der::oid::ObjectIdentifier;
 
 use super::super::asn1;
 use super::super::general_name::GeneralName;
+use super::extension::shown;
 use super::{name, object};
 
 /// In lists: alternative names, access descriptions.
@@ -33,9 +34,9 @@ pub(super) fn alone(general_name: &GeneralName) -> String {
         }
         GeneralName::X400 => "X400Name:<unsupported>".into(),
         GeneralName::EdiParty => "EdiPartyName:<unsupported>".into(),
-        GeneralName::Email(text) => format!("email:{}", printable(text)),
-        GeneralName::Dns(text) => format!("DNS:{}", printable(text)),
-        GeneralName::Uri(text) => format!("URI:{}", printable(text)),
+        GeneralName::Email(text) => format!("email:{}", shown(text.as_bytes())),
+        GeneralName::Dns(text) => format!("DNS:{}", shown(text.as_bytes())),
+        GeneralName::Uri(text) => format!("URI:{}", shown(text.as_bytes())),
         GeneralName::Directory(directory) => format!("DirName:{}", name::one_line(directory)),
         GeneralName::Ip(octets) => match address(octets) {
             Some(text) => format!("IP Address:{text}"),
@@ -83,11 +84,5 @@ fn label_of(kind: &ObjectIdentifier) -> Option<&'static str> {
 }
 
 fn other_name_text(tag: u8, value: &[u8]) -> Option<String> {
-    matches!(tag, asn1::UTF8_STRING | asn1::IA5_STRING)
-        .then(|| String::from_utf8_lossy(value).into_owned())
-}
-
-/// Control characters become dots, as `ASN1_STRING_print` does it.
-fn printable(text: &str) -> String {
-    super::extension::printable(text.as_bytes())
+    matches!(tag, asn1::UTF8_STRING | asn1::IA5_STRING).then(|| shown(value))
 }

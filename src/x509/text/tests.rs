@@ -244,3 +244,27 @@ fn certificates_that_are_installed_on_this_machine() {
         assert_same(&certificate.to_text(), &expected);
     }
 }
+
+#[test]
+fn text_in_a_certificate_forges_no_line_and_commands_no_terminal() {
+    let folder = Folder::new();
+    let hostile = |tag: u8| [&[tag, 10][..], b"a\x1b[2J\nb\r\x7fc"].concat();
+    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let names = [&[0x30, 12][..], &hostile(0x82)].concat();
+    folder.write(
+        "config",
+        format!(
+            "[req]\ndistinguished_name=dn\nx509_extensions=ext\nprompt=no\n[dn]\nCN=c\n[ext]\nnsComment=DER:{}\n\
+             issuerAltName=DER:{}\n",
+            hex(&hostile(0x16)),
+            hex(&names)
+        )
+        .as_bytes(),
+    );
+    folder.openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key"]);
+    let certificate = ["req", "-x509", "-new", "-config", "config", "-key", "key", "-out", "c"];
+    folder.openssl(&certificate);
+    let text = folder.certificate("c").to_text();
+    assert_eq!(text.matches("a.[2J.b..c").count(), 2, "{text}");
+    assert!(!text.contains(|found: char| found.is_control() && found != '\n'), "{text}");
+}

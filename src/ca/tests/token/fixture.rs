@@ -11,9 +11,10 @@ use hsm::provision;
 
 use super::super::{Requester, openssl, settings};
 use crate::access::Permit;
-use crate::base::{Clock, KeyAlgorithm, Secret, SystemClock, UnixTime};
+use crate::base::{Clock, KeyAlgorithm, Secret, SystemClock, UnixTime, sentences};
 use crate::ca::settings::{Profile, Settings};
-use crate::ca::{Authority, Error, Issued, MIGRATIONS, Request, Workshop};
+use crate::ca::{Authority, Error, Issued, MIGRATIONS, Order, Request, Workshop};
+use crate::policy::{self, Issuers, Mode};
 use crate::store::Store;
 use crate::x509::{Certificate, Chain};
 
@@ -35,11 +36,15 @@ impl Clock for TestClock {
 }
 
 /// A workshop in the same process; `None` is one whose token has gone.
-struct HereAndNow(Option<hsm::TokenConfig>);
+struct HereAndNow {
+    token: Option<hsm::TokenConfig>,
+    issuers: PathBuf,
+    clock: Arc<TestClock>,
+}
 
 impl HereAndNow {
     fn open(&self) -> Result<provision::Workshop, hsm::Error> {
-        match &self.0 {
+        match &self.token {
             Some(config) => provision::Workshop::open(config),
             None => Err(hsm::Error::Unavailable("the workshop is closed".into())),
         }
@@ -62,6 +67,29 @@ impl Workshop for HereAndNow {
 
     fn import(&self, label: &str, pkcs8: &Secret) -> Result<hsm::KeyReference, hsm::Error> {
         self.open()?.import_signing_key(label, pkcs8.expose_secret())
+    }
+
+    fn sign_ca_certificate(
+        &self,
+        key: &hsm::KeyReference,
+        tbs: &[u8],
+    ) -> Result<Vec<u8>, hsm::Error> {
+        self.open()?;
+        let purpose = hsm::Purpose::CaCertificate;
+        let issuers = Issuers::open(&self.issuers);
+        policy::judge(Mode::Administration, purpose, key, tbs, &issuers, self.clock.now())
+            .map_err(|refusal| hsm::Error::Refused(sentences(&refusal).into()))?;
+        let config = self.token.clone().unwrap();
+        hsm::Token::new(config).signing_key(key.clone()).sign(purpose, tbs)
+    }
+
+    fn record_issuer(&self, key: &hsm::KeyReference, certificate: &[u8]) -> Result<(), hsm::Error> {
+        if policy::is_recorded(&self.issuers, key, certificate) {
+            return Ok(());
+        }
+        self.open()?;
+        policy::record(&self.issuers, key, certificate)
+            .map_err(|refusal| hsm::Error::Refused(sentences(&refusal).into()))
     }
 }
 
@@ -103,7 +131,11 @@ impl Fixture {
         let authority = Authority::open(
             self.store(),
             hsm::Token::new(token),
-            Box::new(HereAndNow(workshop)),
+            Box::new(HereAndNow {
+                token: workshop,
+                issuers: self.issuers(),
+                clock: self.clock.clone(),
+            }),
             self.settings.clone(),
             self.clock.clone(),
             changed,
@@ -112,17 +144,54 @@ impl Fixture {
         (authority, told)
     }
 
+    /// What the workshop has written down for the policy of the token.
+    pub(super) fn issuers(&self) -> PathBuf {
+        self.requester.file("issuers")
+    }
+
     pub(super) fn store(&self) -> Store {
         Store::open(&self.requester.file("vmcad.db"), MIGRATIONS).unwrap()
     }
 
     pub(super) fn issue(&self, authority: &Authority, names: &str) -> Result<Issued, Error> {
         let csr = self.requester.csr("ec", "/CN=machine", names);
-        authority.issue(Permit::for_own_job("test"), &Request::parse(&csr, None, None)?)
+        let request = Request::parse(&csr, None, None)?;
+        authority.issue(Order { permit: Permit::for_own_job("test"), request })
     }
 
     pub(super) fn drafts(&self, state: &str) -> i64 {
         self.count("SELECT COUNT(*) FROM drafts WHERE state = $1", state)
+    }
+
+    /// Shows the token's policy everything that was signed, as of the moment when it was: a service
+    /// may have had all of it signed but CA certificates.
+    pub(super) fn everything_passes_the_policy(&self) {
+        let sql = "SELECT kind, tbs, drafts.created_at, drafts.key_id, public_key FROM drafts
+             JOIN ca_keys ON ca_keys.key_id = drafts.key_id WHERE state = 'done'";
+        let drafts: Result<_, crate::store::Error> = self.store().read(|tx| {
+            tx.query(sql, &[])?
+                .iter()
+                .map(|row| {
+                    let (kind, tbs) = (row.text(0)?.to_owned(), row.blob(1)?.to_vec());
+                    let (id, public_key) = (row.text(3)?.parse().unwrap(), row.blob(4)?.to_vec());
+                    Ok((kind, tbs, row.integer(2)?, hsm::KeyReference { id, public_key }))
+                })
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let (drafts, issuers) = (drafts.unwrap(), Issuers::open(self.issuers()));
+        for (kind, tbs, at, key) in &drafts {
+            let purpose = match kind.as_str() {
+                "leaf" => hsm::Purpose::Certificate,
+                "root" => hsm::Purpose::CaCertificate,
+                "ca-request" => hsm::Purpose::Possession,
+                "crl" => hsm::Purpose::Crl,
+                other => panic!("{other} is signed and nobody judges it"),
+            };
+            let judge = |mode| policy::judge(mode, purpose, key, tbs, &issuers, *at);
+            judge(Mode::Administration).unwrap();
+            assert_eq!(judge(Mode::Service).is_ok(), kind != "root", "{kind}");
+        }
+        assert!(drafts.len() > 1, "nothing was judged");
     }
 
     pub(super) fn count(&self, sql: &str, parameter: &str) -> i64 {
@@ -193,7 +262,7 @@ impl Fixture {
         let root = file("root.pem", chain.root().to_pem());
         let above = file("above.pem", pem(chain.certificates()));
         let crl = file("crl.pem", authority.crl().unwrap().to_pem());
-        let leaf = file("leaf.pem", issued.chain[0].to_pem());
+        let leaf = file("leaf.pem", issued.leaf.to_pem());
         openssl(&[
             "verify",
             "-x509_strict",

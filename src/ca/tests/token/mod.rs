@@ -12,7 +12,7 @@ use super::DAY;
 use crate::access::{Issue, ManageCa, Permit};
 use crate::base::Secret;
 use crate::ca::{
-    Authority, AuthorityState, CaRequest, Error, Installation, KeyChoice, NewRoot, Request,
+    Authority, AuthorityState, CaRequest, Error, Installation, KeyChoice, NewRoot, Order, Request,
 };
 use crate::x509::{AlternativeNames, Certificate, Chain, SubjectFields};
 use fixture::{Fixture, token_config};
@@ -23,6 +23,7 @@ const IN_CHILD: &str = "SEALWRIGHT_CA_TEST_CHILD";
 fn the_ca_on_a_real_token() {
     if std::env::var_os(IN_CHILD).is_some() {
         a_ca_lives();
+        a_ca_is_written_down_for_the_policy_before_anything_is_signed_for_it();
         a_token_fault_leaves_everything_as_it_was();
         a_full_disk_releases_nothing_and_loses_nothing();
         a_key_from_a_file_comes_in_only_where_allowed_and_stays_marked();
@@ -109,7 +110,7 @@ fn a_ca_lives() {
     let mode = fs::metadata(root_cer).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
     let issued = fixture.issue(&authority, dns).unwrap();
-    assert_eq!((issued.chain.len(), issued.serial.len()), (1, 32));
+    assert_eq!((issued.above().len(), issued.serial.len()), (0, 32));
     fixture.verify(&issued, &own, &authority);
     let standing = authority.standing();
     assert!(standing.active_ca && standing.token_fault.is_none(), "{standing:?}");
@@ -125,7 +126,7 @@ fn a_ca_lives() {
     let chain = authority.install_root(&manager(), &installation(&signed)).unwrap();
     assert_eq!(states(&authority), [Superseded, Active]);
     let issued = fixture.issue(&authority, dns).unwrap();
-    assert_eq!(issued.chain.len(), 2);
+    assert_eq!(issued.above(), [chain.ca().clone()]);
     fixture.verify(&issued, &chain, &authority);
     let outside = fixture.issue(&authority, "subjectAltName = DNS:m.other.test");
     assert_eq!(code(outside), 70012);
@@ -183,9 +184,17 @@ fn a_ca_lives() {
             .map(|_| {
                 scope.spawn(|| {
                     let csr = fixture.requester.csr("ec", "/CN=machine", dns);
-                    let request = Request::parse(&csr, None, None).unwrap();
-                    (0..5)
-                        .map(|_| authority.issue(requester(), &request).unwrap())
+                    let order = |_| Order {
+                        permit: requester(),
+                        request: Request::parse(&csr, None, None).unwrap(),
+                    };
+                    // One by one, and together.
+                    let alone = (0..3).map(order).map(|order| authority.issue(order));
+                    let alone: Vec<_> = alone.collect();
+                    alone
+                        .into_iter()
+                        .chain(authority.issue_each((0..5).map(order).collect()))
+                        .map(Result::unwrap)
                         .collect::<Vec<_>>()
                 })
             })
@@ -193,10 +202,9 @@ fn a_ca_lives() {
         authority.install_root(&manager(), &installation(&pem(&own))).unwrap();
         for thread in threads {
             for issued in thread.join().unwrap() {
-                let ca = if issued.chain.len() == 1 { own.ca() } else { chain.ca() };
-                let leaf = &issued.chain[0];
-                leaf.verify_signed_by(&ca.public_key().unwrap()).unwrap();
-                assert!(issued.chain.len() == 1 || issued.chain[1] == *chain.ca());
+                let ca = if issued.above().is_empty() { own.ca() } else { chain.ca() };
+                issued.leaf.verify_signed_by(&ca.public_key().unwrap()).unwrap();
+                assert!(issued.above().is_empty() || issued.above()[0] == *chain.ca());
             }
         }
     });
@@ -214,6 +222,72 @@ fn a_ca_lives() {
 
     assert_eq!((fixture.drafts("intended"), fixture.drafts("failed")), (0, 0));
     assert_eq!(authority.standing().unfinished_intents, 0);
+    fixture.everything_passes_the_policy();
+}
+
+fn a_ca_is_written_down_for_the_policy_before_anything_is_signed_for_it() {
+    let dns = "subjectAltName = DNS:m.example.test";
+    let fixture = Fixture::new("written");
+    let (authority, told) = fixture.open();
+    let own = authority.self_signed(&manager(), &new_root(KeyChoice::Present)).unwrap();
+    let names = || {
+        let found = fs::read_dir(fixture.issuers()).unwrap();
+        found.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+    };
+    let key = &authority.keys().unwrap()[0];
+    let sha256 = &authority.authorities().unwrap()[0].sha256;
+    assert_eq!(names(), [format!("{}-{sha256}.der", key.id).as_str()]);
+    let file = fixture.issuers().join(&names()[0]);
+    assert_eq!(fs::read(&file).unwrap(), own.ca().as_der());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+
+    // A chain whose issuer cannot be written down changes nothing, not even the drafts.
+    let wanted = CaRequest {
+        subject: own.ca().subject().clone(),
+        alternative_names: AlternativeNames::default(),
+        key: KeyChoice::Present,
+    };
+    let csr = authority.request_root(&manager(), &wanted).unwrap();
+    let signed = fixture.enterprise_signs(&csr, "");
+    while told.try_recv().is_ok() {}
+    let drafts = || ["done", "failed", "intended"].map(|state| fixture.drafts(state));
+    let before = drafts();
+    let aside = fixture.requester.file("aside");
+    fs::rename(fixture.issuers(), &aside).unwrap();
+    fs::write(fixture.issuers(), "no folder").unwrap();
+    let refusal = authority.install_root(&manager(), &installation(&signed)).unwrap_err();
+    assert_eq!(refusal.code(), 70032, "{refusal:?}");
+    assert!(crate::base::sentences(&refusal).contains("issuers"), "{refusal:?}");
+    assert_eq!(drafts(), before);
+    assert_eq!(states(&authority), [AuthorityState::Active]);
+    assert_eq!(authority.chain().unwrap().certificates(), own.certificates());
+    assert!(told.try_recv().is_err());
+    fs::remove_file(fixture.issuers()).unwrap();
+    fs::rename(&aside, fixture.issuers()).unwrap();
+    let chain = authority.install_root(&manager(), &installation(&signed)).unwrap();
+    assert_eq!(names().len(), 2);
+    drop(authority);
+
+    // An appliance of an older version has no folder: it is filled at start.
+    fs::remove_dir_all(fixture.issuers()).unwrap();
+    let (authority, _told) = fixture.open();
+    assert_eq!(names().len(), 2);
+    drop(authority);
+
+    // Where that fails, nothing is signed, and the next signature tries again.
+    fs::remove_dir_all(fixture.issuers()).unwrap();
+    fs::write(fixture.issuers(), "no folder").unwrap();
+    let (authority, _told) = fixture.open();
+    let before = drafts();
+    assert_eq!(code(fixture.issue(&authority, dns)), 70032);
+    assert_eq!(code(authority.renew_crls(&manager())), 70032);
+    assert_eq!(drafts(), before);
+    fs::remove_file(fixture.issuers()).unwrap();
+    fixture.verify(&fixture.issue(&authority, dns).unwrap(), &chain, &authority);
+    assert_eq!(names().len(), 1);
+    authority.refresh_crls().unwrap();
+    assert_eq!(names().len(), 2);
+    fixture.everything_passes_the_policy();
 }
 
 fn a_token_fault_leaves_everything_as_it_was() {
@@ -244,8 +318,8 @@ fn a_token_fault_leaves_everything_as_it_was() {
     assert_eq!(states(&authority), [AuthorityState::Active]);
     assert_eq!(authority.chain().unwrap().certificates(), own.certificates());
     assert!(told.try_recv().is_err());
-    // Leaf, list of the installed chain, self-signed, list: each with its outcome.
-    assert_eq!((fixture.drafts("intended"), fixture.drafts("failed")), (0, 4));
+    // Leaf, self-signed, list: each with its outcome. The chain was not even written down.
+    assert_eq!((fixture.drafts("intended"), fixture.drafts("failed")), (0, 3));
     assert_eq!(authority.standing().unfinished_intents, 0);
     let pending = "SELECT COUNT(*) FROM authorities WHERE state = $1";
     assert_eq!(fixture.count(pending, "pending"), 0);

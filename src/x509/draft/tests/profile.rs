@@ -1,8 +1,8 @@
 //! Leaves and roots: what they hold, and that nothing else gets past the comparison.
 
-use super::super::leaf::compare_with;
 use super::super::{
-    CaTemplate, Draft, LeafTemplate, draft_leaf, draft_self_signed_ca, serial_from_random,
+    CaTemplate, Draft, LeafIssuer, LeafTemplate, draft_leaf, draft_self_signed_ca,
+    serial_from_random,
 };
 use super::{DAY, issue, openssl_ca, openssl_csr, start, template};
 use crate::base::KeyAlgorithm;
@@ -115,14 +115,15 @@ fn a_difference_anywhere_is_refused_by_the_comparison() {
         openssl_csr(&folder, &["-newkey", "rsa:2048"], "/CN=leaf", "subjectAltName=DNS:a.example");
     let template = template(&Csr::from_pem(&csr).unwrap());
     let draft = draft_leaf(&template, &ca).unwrap();
-    compare_with(&draft, &template, &ca).unwrap();
+    let issuer = LeafIssuer::of(&ca).unwrap();
+    issuer.compare(&draft, &template).unwrap();
     // Every octet of the draft is accounted for: changing any of them is noticed.
     for position in 0..draft.tbs().len() {
         let mut tbs = draft.tbs().to_vec();
         tbs[position] ^= 1;
         let changed = Draft::from_parts(tbs, draft.signature_algorithm().to_vec());
         assert!(
-            compare_with(&changed, &template, &ca).is_err(),
+            issuer.compare(&changed, &template).is_err(),
             "octet {position} {:x?}",
             &draft.tbs()[position.saturating_sub(12)..(position + 6).min(draft.tbs().len())]
         );
@@ -132,7 +133,7 @@ fn a_difference_anywhere_is_refused_by_the_comparison() {
         algorithm[position] ^= 1;
         let changed = Draft::from_parts(draft.tbs().to_vec(), algorithm);
         assert!(
-            compare_with(&changed, &template, &ca).is_err(),
+            issuer.compare(&changed, &template).is_err(),
             "octet {position} {:x?}",
             &draft.tbs()[position.saturating_sub(12)..(position + 6).min(draft.tbs().len())]
         );
@@ -147,15 +148,15 @@ fn a_draft_for_another_request_is_refused() {
         Csr::from_pem(&openssl_csr(&folder, &["-newkey", "rsa:2048"], subject, "")).unwrap()
     };
     let (one, other) = (request("/OU=a/OU=b/CN=one"), request("/OU=a/OU=b/CN=one"));
-    let draft = draft_leaf(&template(&one), &ca).unwrap();
-    draft.check_request(&one).unwrap();
-    let error = draft.check_request(&other).unwrap_err();
+    let issuer = LeafIssuer::of(&ca).unwrap();
+    issuer.draft_for(&template(&one), &one).unwrap();
+    let error = issuer.draft_for(&template(&one), &other).unwrap_err();
     assert!(error.to_string().contains("public key"), "{error}");
     let renamed = LeafTemplate { public_key: other.public_key().clone(), ..template(&one) };
-    let draft = draft_leaf(&renamed, &ca).unwrap();
-    draft.check_request(&other).unwrap();
-    let draft = draft_leaf(&template(&request("/OU=b/OU=a/CN=one")), &ca).unwrap();
-    assert!(draft.check_request(&one).unwrap_err().to_string().contains("subject"));
+    issuer.draft_for(&renamed, &other).unwrap();
+    let other_way_round = template(&request("/OU=b/OU=a/CN=one"));
+    let error = issuer.draft_for(&other_way_round, &one).unwrap_err();
+    assert!(error.to_string().contains("subject"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::super::asn1::{self, Element};
 use super::super::object;
+use super::shown;
 
 /// certificatePolicies.
 pub(super) fn policies(value: &[u8], indent: usize) -> Option<String> {
@@ -27,9 +28,7 @@ fn qualifier(qualifier: &Element<'_>, indent: usize) -> Option<String> {
     let kind = parts.next().ok()?.object_identifier().ok()?;
     let value = parts.next().ok()?;
     match kind.to_string().as_str() {
-        "1.3.6.1.5.5.7.2.1" => {
-            Some(format!("{:indent$}CPS: {}", "", String::from_utf8_lossy(value.value)))
-        }
+        "1.3.6.1.5.5.7.2.1" => Some(format!("{:indent$}CPS: {}", "", shown(value.value))),
         "1.3.6.1.5.5.7.2.2" => {
             let notice = user_notice(&value, indent + 2)?;
             Some(format!("{:indent$}User Notice:\n{notice}", ""))
@@ -50,7 +49,7 @@ fn user_notice(notice: &Element<'_>, indent: usize) -> Option<String> {
     .then(|| {
         // OpenSSL prints the octets and stops at a NUL, whatever the string type.
         let octets = text.value.split(|octet| *octet == 0).next().unwrap_or_default();
-        format!("{:indent$}Explicit Text: {}", "", String::from_utf8_lossy(octets))
+        format!("{:indent$}Explicit Text: {}", "", shown(octets))
     })
 }
 
