@@ -1,0 +1,1 @@
+//! Nothing: the module is the dependency.
