@@ -41,7 +41,8 @@ fn served_with(
     let server = runtime.spawn(async move {
         serve_unix(&place, router, Arc::new(roles), Shutdown(requested)).await
     });
-    while !socket.exists() {
+    // The path is there a moment before anybody listens.
+    while UnixStream::connect(&socket).is_err() {
         std::thread::yield_now();
     }
     let open = body(&socket);

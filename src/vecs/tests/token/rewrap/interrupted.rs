@@ -62,7 +62,7 @@ pub(super) fn it_goes_on_wherever_it_was_interrupted() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while resealed_on_record(&fixture) == 0 {
+            while resealed_on_record(&fixture) == 0 && !stop.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
             stop.store(true, Ordering::Relaxed);

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
-    Error, Fixture, GenerationState, MIGRATIONS, Phase, SERVICE, Vecs, alias, at_rest, caller,
-    change, name, opened, permit, records, resealed_on_record, sql, states, store,
+    Error, Fixture, GenerationState, MIGRATIONS, Over, Phase, SERVICE, Vecs, alias, at_rest,
+    caller, change, change_at_last, name, opened, permit, records, resealed_on_record, sql, states,
+    store,
 };
 use crate::base::KeyAlgorithm;
 use crate::vecs::tests::NOW;
@@ -88,7 +89,8 @@ pub(super) fn what_waits_and_does_not_open_ends() {
     sql(
         &fixture,
         "UPDATE pending_key
-         SET sealed_key = CAST(SUBSTR(sealed_key, 1, LENGTH(sealed_key) - 1) || x'00' AS BLOB)
+         SET sealed_key = CAST(SUBSTR(sealed_key, 1, LENGTH(sealed_key) - 1)
+         || CASE SUBSTR(sealed_key, -1) WHEN x'00' THEN x'01' ELSE x'00' END AS BLOB)
          WHERE alias = 'damaged'",
     );
     change(&vecs).unwrap();
@@ -119,10 +121,10 @@ pub(super) fn keys_made_while_the_keys_change_become_entries() {
             }
             made
         });
-        for _ in 0..3 {
-            change(&vecs).unwrap();
+        {
+            let _over = Over(&over);
+            (0..3).for_each(|_| change_at_last(&vecs));
         }
-        over.store(true, Ordering::Relaxed);
         making.join().unwrap()
     });
     at_rest(&vecs, Phase::Done);
