@@ -147,16 +147,16 @@ fn below_one_of(
     tbs: &TbsCertificate,
     names: &AlternativeNames,
 ) -> Result<(), Refusal> {
-    let mut why = no_such_issuer(&tbs.issuer().to_text());
+    let mut why = None;
     for issuer in &known.issuers {
         if issuer.certificate.subject() == *tbs.issuer() {
             match below(issuer, tbs, names) {
                 Ok(()) => return Ok(()),
-                Err(refusal) => why = refusal,
+                Err(refusal) => why = Some(refusal),
             }
         }
     }
-    Err(why)
+    Err(why.unwrap_or_else(|| no_such_issuer(&tbs.issuer().to_text())))
 }
 
 pub(super) fn no_such_issuer(name: &str) -> Refusal {

@@ -141,19 +141,22 @@ impl<'a> Element<'a> {
 
 /// A run of elements, read one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct Elements<'a>(SliceReader<'a>);
+pub(super) struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     pub(super) fn of(octets: &'a [u8]) -> der::Result<Self> {
-        Ok(Self(SliceReader::new(octets)?))
+        // Refuses more than its lengths can say.
+        SliceReader::new(octets)?;
+        Ok(Self(octets))
     }
 
     pub(super) fn next(&mut self) -> der::Result<Element<'a>> {
-        let raw = self.0.tlv_bytes()?;
-        let mut inside = SliceReader::new(raw)?;
-        Header::decode(&mut inside)?;
-        let value = inside.read_slice(inside.remaining_len())?;
+        let mut reader = SliceReader::new(self.0)?;
+        let length = Header::decode(&mut reader)?.length();
+        let value = reader.read_slice(length)?;
+        let (raw, rest) = self.0.split_at(self.0.len() - usize::try_from(reader.remaining_len())?);
         let tag = raw.first().copied().ok_or(ErrorKind::Failed)?;
+        self.0 = rest;
         Ok(Element { tag, raw, value })
     }
 
@@ -166,15 +169,15 @@ impl<'a> Elements<'a> {
 
     /// The next element if it has this tag.
     pub(super) fn optional(&mut self, tag: u8) -> der::Result<Option<Element<'a>>> {
-        if self.0.peek_byte() == Some(tag) { self.next().map(Some) } else { Ok(None) }
+        if self.0.first() == Some(&tag) { self.next().map(Some) } else { Ok(None) }
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.0.is_empty()
     }
 
     pub(super) fn finish(self) -> der::Result<()> {
-        self.0.finish()
+        SliceReader::new(self.0)?.finish()
     }
 }
 

@@ -1,7 +1,5 @@
 //! Extensions of certificates, requests and revocation lists (RFC 5280, 4.2 and 5.2).
 
-use std::collections::BTreeSet;
-
 use der::oid::ObjectIdentifier;
 
 use super::asn1::{self, Element, context, context_constructed};
@@ -24,17 +22,15 @@ pub struct Extension {
 /// readers could take a different one of them.
 pub(super) fn read_all(list: &Element<'_>) -> Result<Vec<Extension>, Error> {
     let extensions = read_list(list).map_err(asn1::unreadable("the list of extensions"))?;
-    let mut seen = BTreeSet::new();
-    for extension in &extensions {
-        if !seen.insert(extension.kind) {
-            return Err(Error::Malformed(
-                format!(
-                    "the extension {} is there twice; ask for a correct one from where this was made",
-                    extension.kind
-                )
-                .into(),
-            ));
-        }
+    let mut kinds: Vec<&ObjectIdentifier> = extensions.iter().map(|found| &found.kind).collect();
+    kinds.sort_unstable();
+    if let Some(twice) = kinds.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]) {
+        return Err(Error::Malformed(
+            format!(
+                "the extension {twice} is there twice; ask for a correct one from where this was made"
+            )
+            .into(),
+        ));
     }
     Ok(extensions)
 }

@@ -4,6 +4,7 @@
 //! put together again: what was read is what is written.
 
 use std::fmt;
+use std::sync::Arc;
 
 use der::oid::ObjectIdentifier;
 
@@ -11,9 +12,11 @@ use super::asn1::{self, Element};
 use super::error::{Error, Refusal};
 use super::{hash_name, oid};
 
-/// An X.501 Name, kept as the octets it was read from.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Name {
+/// An X.501 Name, kept as the octets it was read from. Clones share them.
+#[derive(Clone)]
+pub struct Name(Arc<Parts>);
+
+struct Parts {
     der: Vec<u8>,
     rdns: Vec<Vec<Attribute>>,
 }
@@ -38,7 +41,7 @@ impl Name {
         for attribute in rdns.iter().flatten() {
             attribute.check()?;
         }
-        Ok(Self { der: der.to_vec(), rdns })
+        Ok(Self(Arc::new(Parts { der: der.to_vec(), rdns })))
     }
 
     /// A name of one attribute per RDN, in this order.
@@ -53,12 +56,12 @@ impl Name {
 
     /// The octets, as they were read.
     pub fn as_der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// Whether there is no attribute at all.
     pub fn is_empty(&self) -> bool {
-        self.rdns.is_empty()
+        self.0.rdns.is_empty()
     }
 
     /// The text of RFC 4514: the last attribute first, `CN=server,O=Example\, Inc.`.
@@ -66,16 +69,19 @@ impl Name {
     /// Attributes that RFC 4514 has no short name for are written as dotted numbers with the value
     /// in hexadecimal, but for e-mail addresses (`emailAddress=`), which everybody reads.
     pub fn to_text(&self) -> String {
-        let rdns: Vec<String> = self
-            .rdns
-            .iter()
-            .rev()
-            .map(|rdn| {
-                let parts: Vec<String> = rdn.iter().rev().map(Attribute::to_text).collect();
-                parts.join("+")
-            })
-            .collect();
-        rdns.join(",")
+        let mut text = String::with_capacity(self.0.der.len());
+        for (place, rdn) in self.0.rdns.iter().rev().enumerate() {
+            if place > 0 {
+                text.push(',');
+            }
+            for (place, attribute) in rdn.iter().rev().enumerate() {
+                if place > 0 {
+                    text.push('+');
+                }
+                attribute.write_text(&mut text);
+            }
+        }
+        text
     }
 
     /// Every value of commonName, in order.
@@ -109,7 +115,8 @@ impl Name {
     }
 
     pub(super) fn values(&self, kind: &ObjectIdentifier) -> Vec<String> {
-        self.rdns
+        self.0
+            .rdns
             .iter()
             .flatten()
             .filter(|attribute| attribute.kind == *kind)
@@ -118,16 +125,25 @@ impl Name {
     }
 
     pub(super) fn rdns(&self) -> &[Vec<Attribute>] {
-        &self.rdns
+        &self.0.rdns
     }
 
     /// Whether the attributes of every RDN stand in the order that DER gives a SET OF (X.690, 11.6).
     /// Names that do not are read, but never written: whoever encodes them again gets others.
     pub(super) fn is_in_order(&self) -> bool {
         let in_order = |rdn: &Vec<Attribute>| rdn.iter().map(Attribute::to_der).is_sorted();
-        self.rdns.iter().all(|rdn| rdn.len() < 2 || in_order(rdn))
+        self.0.rdns.iter().all(|rdn| rdn.len() < 2 || in_order(rdn))
     }
 }
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        // What is read from the same octets is the same.
+        self.0.der == other.0.der
+    }
+}
+
+impl Eq for Name {}
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -212,29 +228,39 @@ impl Attribute {
         if !self.is_character_string() {
             return Ok(());
         }
-        match self.characters() {
+        // What most names are, without a copy.
+        let has_nul = match self.tag {
+            asn1::UTF8_STRING => {
+                std::str::from_utf8(&self.value).map(|text| text.contains('\0')).ok()
+            }
+            _ => self.characters().map(|text| text.contains('\0')),
+        };
+        match has_nul {
             None => Err(Error::Malformed(Refusal::from(format!(
                 "the name holds a value of attribute {} that is not in its own character set",
                 self.kind
             )))),
             // A NUL lets a name look different to programs that stop reading at it.
-            Some(text) if text.contains('\0') => Err(Error::Malformed(Refusal::from(format!(
+            Some(true) => Err(Error::Malformed(Refusal::from(format!(
                 "the name holds a NUL character in attribute {}; such names are used to deceive and are refused",
                 self.kind
             )))),
-            Some(_) => Ok(()),
+            Some(false) => Ok(()),
         }
     }
 
-    fn to_text(&self) -> String {
+    fn write_text(&self, text: &mut String) {
         match (short_name(&self.kind), self.characters()) {
-            (Some(short), Some(text)) => format!("{short}={}", escaped(&text)),
+            (Some(short), Some(characters)) => {
+                text.push_str(short);
+                text.push('=');
+                write_escaped(&characters, text);
+            }
             _ => {
-                let mut text = format!("{}=#", self.kind);
+                text.push_str(&format!("{}=#", self.kind));
                 for octet in asn1::encode(self.tag, &[&self.value]) {
                     text.push_str(&format!("{octet:02X}"));
                 }
-                text
             }
         }
     }
@@ -260,25 +286,23 @@ fn short_name(kind: &ObjectIdentifier) -> Option<&'static str> {
 }
 
 /// RFC 4514, section 2.4.
-fn escaped(text: &str) -> String {
-    let last = text.chars().count().saturating_sub(1);
-    let mut escaped = String::with_capacity(text.len());
-    for (position, character) in text.chars().enumerate() {
+fn write_escaped(characters: &str, text: &mut String) {
+    let end = characters.len();
+    for (position, character) in characters.char_indices() {
         match character {
-            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => escaped.extend(['\\', character]),
-            '#' if position == 0 => escaped.push_str("\\#"),
-            ' ' if position == 0 || position == last => escaped.push_str("\\ "),
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => text.extend(['\\', character]),
+            '#' if position == 0 => text.push_str("\\#"),
+            ' ' if position == 0 || position + 1 == end => text.push_str("\\ "),
             // Control characters would let a name change what a terminal shows.
             control if control.is_control() => {
                 let mut octets = [0; 4];
                 for octet in control.encode_utf8(&mut octets).bytes() {
-                    escaped.push_str(&format!("\\{octet:02X}"));
+                    text.push_str(&format!("\\{octet:02X}"));
                 }
             }
-            plain => escaped.push(plain),
+            plain => text.push(plain),
         }
     }
-    escaped
 }
 
 #[cfg(test)]

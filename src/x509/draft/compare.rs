@@ -126,8 +126,9 @@ pub(super) fn leaf_of_request(leaf: &Compared, request: &[u8]) -> Result<(), Err
             })
         })
         .map_err(undecodable)?;
-    same("subject", encoded(tbs.subject())?, encoded(&subject)?)?;
-    same("public key", encoded(tbs.subject_public_key_info())?, encoded(&key)?)
+    // Tag and octets of every value: what is equal here is encoded equally.
+    same("subject", tbs.subject(), &subject)?;
+    same("public key", tbs.subject_public_key_info(), &key)
 }
 
 /// What a draft takes over from the issuer's certificate, read from its octets.
