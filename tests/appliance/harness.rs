@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for a fact that a background job brings about. Only a bound: the wait ends
@@ -304,6 +305,15 @@ pub fn eventually(fact: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(start.elapsed() < PATIENCE, "never came true: {fact}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Says so when it is dropped, so that what goes on until then ends where a test fails, too.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

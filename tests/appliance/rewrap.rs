@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::harness::{Appliance, Said, eventually, judge, text};
+use crate::harness::{Appliance, Over, Said, eventually, judge, text};
 use crate::verify::verify;
 
 /// Asks `vmafdd` without a tool between, because a thousand processes take their time.
@@ -162,6 +162,7 @@ fn the_keys_change_while_entries_come_and_go() {
                 );
             }
         });
+        let told = Over(&over);
         for to in 2..=4 {
             let said = appliance.run("sealwright", &["rewrap", "--json"]);
             assert_eq!(said.status, 0, "{said:?}\n{}", appliance.logs());
@@ -172,7 +173,7 @@ fn the_keys_change_while_entries_come_and_go() {
             assert_eq!(keys.len(), 2);
             assert!(keys.iter().all(|key| key["found_afterwards"] == 0), "{said:?}");
         }
-        over.store(true, Ordering::Relaxed);
+        drop(told);
         creating.join().unwrap()
     });
     assert!(!created.is_empty());

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::contained::Contained;
-use crate::harness::{HOST, eventually, judge, text};
+use crate::harness::{HOST, Over, eventually, judge, text};
 use crate::verify::{verify, verify_with_failures};
 
 /// Whether `vmcad` has every one of these certificates on record, and OpenSSL verifies them under the trust anchor.
@@ -88,9 +88,10 @@ fn a_container_that_is_killed_while_it_issues_loses_no_certificate() {
                     .filter(|file| file.file_name().to_string_lossy().starts_with(&of_round))
                     .count()
             };
+            let over = Over(&stop);
             eventually("some certificates are issued", || issued() > 10);
             contained.docker(&["kill"]);
-            stop.store(true, Ordering::Relaxed);
+            drop(over);
             clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(!got.is_empty());
