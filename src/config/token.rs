@@ -107,8 +107,7 @@ const fn default_deadline() -> u16 {
     10
 }
 
-// The signature is serde's.
-#[allow(clippy::trivially_copy_pass_by_ref)]
+#[allow(clippy::trivially_copy_pass_by_ref)] // The shape that serde calls.
 const fn is_default_deadline(seconds: &u16) -> bool {
     *seconds == default_deadline()
 }

@@ -49,6 +49,14 @@ pub fn is_over(appliance: &Appliance) {
     assert!(body.contains("\"alarm\":false"), "{body}");
 }
 
+/// There was this alarm of a service, and no other one; it was told once and is over.
+pub fn came_and_went(appliance: &Appliance, service: &str, kind: &str) {
+    is_over(appliance);
+    let expected = [format!("token.alarm {kind}"), format!("token.alarm-over {kind}")];
+    assert_eq!(journalled(appliance, service), expected);
+    assert_eq!(logged(appliance, service), 1);
+}
+
 /// What the journal of a service says about alarms: act and kind, in order.
 pub fn journalled(appliance: &Appliance, service: &str) -> Vec<String> {
     let database = rusqlite::Connection::open_with_flags(

@@ -26,12 +26,7 @@ fn the_ca_key_is_deleted_by_another_process_and_brought_back_from_a_copy() {
         place.bring_back();
         turn.recovers(Instant::now());
     });
-    alarms::is_over(&scene.appliance);
-    assert_eq!(
-        alarms::journalled(&scene.appliance, "vmcad"),
-        ["token.alarm replaced", "token.alarm-over replaced"]
-    );
-    assert_eq!(alarms::logged(&scene.appliance, "vmcad"), 1);
+    alarms::came_and_went(&scene.appliance, "vmcad", "replaced");
     scene.judge();
 }
 
@@ -58,11 +53,6 @@ fn the_sealing_key_is_exchanged_for_another_one_with_its_id() {
         place.bring_back();
         turn.keys_recover(Instant::now());
     });
-    alarms::is_over(&scene.appliance);
-    assert_eq!(
-        alarms::journalled(&scene.appliance, "vmafdd"),
-        ["token.alarm replaced", "token.alarm-over replaced"]
-    );
-    assert_eq!(alarms::logged(&scene.appliance, "vmafdd"), 1);
+    alarms::came_and_went(&scene.appliance, "vmafdd", "replaced");
     scene.judge();
 }

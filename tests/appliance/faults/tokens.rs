@@ -50,12 +50,7 @@ fn another_token(mut scene: Scene) {
         place.bring_back();
         turn.recovers(Instant::now());
     });
-    alarms::is_over(&scene.appliance);
-    assert_eq!(
-        alarms::journalled(&scene.appliance, "vmcad"),
-        ["token.alarm replaced", "token.alarm-over replaced"]
-    );
-    assert_eq!(alarms::logged(&scene.appliance, "vmcad"), 1);
+    alarms::came_and_went(&scene.appliance, "vmcad", "replaced");
     scene.judge();
 }
 
